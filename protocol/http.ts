@@ -1,0 +1,48 @@
+/** Bodies and parameters of the HTTP API that are not messages of the socket too. */
+import { z } from "zod";
+import { Name, SandboxId } from "./ids.ts";
+import { HandoffResult, Sandbox, SandboxEvent } from "./sandbox.ts";
+
+/** Where the sandbox's browser is. `cdpUrl` is a secret: it is never shown again. */
+export const BrowserSource = z.union([
+  z.strictObject({
+    cdpUrl: z
+      .string()
+      .max(2_048)
+      .regex(
+        /^(?:https?|wss?):\/\/[^\s]+$/i,
+        "must be an http, https, ws or wss address of a Chromium's debugging port",
+      ),
+  }),
+  z.strictObject({ launch: z.literal(true), url: z.string().max(8_192).exactOptional() }),
+]);
+export type BrowserSource = z.infer<typeof BrowserSource>;
+
+export const CreateSandboxBody = z.strictObject({
+  sandboxId: SandboxId.exactOptional(),
+  browser: BrowserSource.exactOptional(),
+});
+export type CreateSandboxBody = z.infer<typeof CreateSandboxBody>;
+
+export const SandboxResult = z
+  .object({ ok: z.literal(true), sandbox: Sandbox, previewUrl: z.string() })
+  .meta({ id: "SandboxResult" });
+export type SandboxResult = z.infer<typeof SandboxResult>;
+
+export const SandboxList = z
+  .object({ sandboxes: z.array(Sandbox), cursor: z.string().exactOptional() })
+  .meta({ id: "SandboxList" });
+export type SandboxList = z.infer<typeof SandboxList>;
+
+/** Who calls, until tokens carry it. */
+export const CallerHeaders = z.object({
+  "x-baton-name": Name.exactOptional(),
+  "x-baton-role": z.string().exactOptional(),
+});
+
+export const EventPage = z
+  .object({ events: z.array(SandboxEvent), snapshot: Sandbox.exactOptional() })
+  .meta({ id: "EventPage" });
+export type EventPage = z.infer<typeof EventPage>;
+
+export { HandoffResult };
