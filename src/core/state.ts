@@ -1,0 +1,114 @@
+/** What is stored of one sandbox, and what of it others may see. Plain data: it is written to stores as JSON. */
+import type { Control } from "../../protocol/control.ts";
+import type { Handoff } from "../../protocol/handoff.ts";
+import type { BrowserSource } from "../../protocol/http.ts";
+import type { PreviewStatus } from "../../protocol/preview.ts";
+import type { ResumeState, Sandbox } from "../../protocol/sandbox.ts";
+
+/** A resume prompt from the moment the person finished until an agent has answered it (R1). */
+export interface Resume {
+  readonly requestId: string;
+  readonly status: ResumeState["status"];
+  readonly prompt: string;
+  readonly handoff: Handoff;
+  /** The program that took it; it may take it again after a reconnect. */
+  readonly clientId?: string;
+  /** Shown to people: which of the program's connections. */
+  readonly sessionId?: string;
+  readonly response?: string;
+  /** The program went away; at this time another may take the prompt. */
+  readonly releaseAt?: number;
+  readonly updatedAt: number;
+}
+
+export interface SandboxState {
+  readonly sandboxId: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly epoch: number;
+  readonly seq: number;
+  readonly control: Control;
+  /**
+   * Gates that have not yet said that nothing of an older epoch is under way, each with the time at which its lease
+   * certainly ran out. Empty when `control.phase` is `active` (C2).
+   */
+  readonly draining: Readonly<Record<string, number>>;
+  /** Every gate through which input can reach the browser. */
+  readonly gates: readonly string[];
+  readonly handoff: Handoff | null;
+  /** Newest last. Bounded by `MAX_RESUMES`: answered ones leave first. */
+  readonly resumes: readonly Resume[];
+  readonly browser: {
+    readonly source: BrowserSource;
+    readonly status: PreviewStatus;
+    readonly updatedAt: number;
+  } | null;
+}
+
+/** Unanswered resume prompts kept per sandbox; with more, the oldest is given up and said to have failed. */
+export const MAX_RESUMES = 8;
+
+export function initialState(sandboxId: string, source: BrowserSource | null, now: number): SandboxState {
+  return {
+    sandboxId,
+    createdAt: now,
+    updatedAt: now,
+    epoch: epochAfter(0, now),
+    seq: 0,
+    control: { mode: "ai", phase: "active", since: now },
+    draining: {},
+    gates: [],
+    handoff: null,
+    resumes: [],
+    browser: source && { source, status: "idle", updatedAt: now },
+  };
+}
+
+/**
+ * The next fencing token. The clock's microseconds keep it rising even when a store came back without its last
+ * writes; the increment keeps it rising when the clock did not move.
+ */
+export function epochAfter(previous: number, nowMs: number): number {
+  return Math.max(previous + 1, Math.floor(nowMs) * 1_000);
+}
+
+export function isOpen(handoff: Handoff | null): handoff is Handoff {
+  return handoff !== null && (handoff.status === "pending" || handoff.status === "accepted");
+}
+
+/** The part of the state that subscribers see: no addresses, no gates, no prompts on their way. */
+export function publicView(state: SandboxState): Sandbox {
+  const last = state.resumes.at(-1);
+  return {
+    sandboxId: state.sandboxId,
+    createdAt: state.createdAt,
+    updatedAt: state.updatedAt,
+    epoch: state.epoch,
+    seq: state.seq,
+    control: state.control,
+    handoff: state.handoff,
+    resume: last ? resumeView(last) : null,
+    browser: state.browser && { status: state.browser.status, updatedAt: state.browser.updatedAt },
+  };
+}
+
+export function resumeView(resume: Resume): ResumeState {
+  return {
+    requestId: resume.requestId,
+    status: resume.status,
+    ...(resume.sessionId !== undefined && { sessionId: resume.sessionId }),
+    ...(resume.response !== undefined && { response: resume.response }),
+    updatedAt: resume.updatedAt,
+  };
+}
+
+/** When `tick` next has something to do, or `null`: the earliest deadline in the state. */
+export function nextDeadline(state: SandboxState): number | null {
+  const deadlines = [
+    ...Object.values(state.draining),
+    ...(isOpen(state.handoff) && state.handoff.expiresAt !== undefined ? [state.handoff.expiresAt] : []),
+    ...(state.control.graceUntil !== undefined ? [state.control.graceUntil] : []),
+    ...state.resumes.flatMap((resume) => resume.releaseAt ?? []),
+  ];
+  return deadlines.length === 0 ? null : Math.min(...deadlines);
+}

@@ -1,0 +1,202 @@
+/** The SDK's surface: what an agent, a worker, a script or a page types. `client.ts` implements it. */
+import type { ControlMode } from "../../protocol/control.ts";
+import type {
+  AcceptHandoffParams,
+  CancelHandoffParams,
+  CompleteHandoffParams,
+  Handoff,
+  RequestHandoffParams,
+} from "../../protocol/handoff.ts";
+import type { CreateSandboxBody } from "../../protocol/http.ts";
+import type { InputEvent, MouseButton } from "../../protocol/input.ts";
+import type { Dialog, PreviewOptions, Tab } from "../../protocol/preview.ts";
+import type { HandoffResult, Member, Role, Sandbox, SandboxEvent } from "../../protocol/sandbox.ts";
+
+/** The subset of the WebSocket interface that the SDK uses; browsers, Node 22 and `ws` all have it. */
+export interface SocketLike {
+  binaryType: string;
+  readonly readyState: number;
+  readonly bufferedAmount: number;
+  send(data: string): void;
+  close(code?: number, reason?: string): void;
+  onopen: ((event: never) => void) | null;
+  onmessage: ((event: { data: unknown } & never) => void) | null;
+  onclose: ((event: { code: number; reason: string } & never) => void) | null;
+  onerror: ((event: never) => void) | null;
+}
+export type SocketConstructor = new (url: string, protocols: string[]) => SocketLike;
+
+export interface ClientOptions {
+  /** The gateway, `http(s)://host:port` or `ws(s)://host:port`. */
+  readonly url: string;
+  /** Default `sdk`. `agent` is the one that control returns to. */
+  readonly role?: Role;
+  /** How others see this client, and the controller's name when it drives as a person. Default: the role. */
+  readonly name?: string;
+  /** Keep it across restarts of an agent that must not handle a resume prompt twice. Default: random. */
+  readonly clientId?: string;
+  /** Closes the client when aborted. */
+  readonly signal?: AbortSignal;
+  /** Default: the platform's, or `ws` in Node. */
+  readonly WebSocket?: SocketConstructor;
+  /** First and longest wait between reconnects. Default 200 and 5,000; each wait is jittered. */
+  readonly reconnectMinMs?: number;
+  readonly reconnectMaxMs?: number;
+}
+
+export type ConnectionStatus = "connecting" | "open" | "reconnecting" | "closed";
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+}
+
+export interface WaitOptions extends CallOptions {
+  /** Rejects with `timeout` after this long. Default: waits on. */
+  readonly timeoutMs?: number;
+}
+
+/** State of a sandbox at one moment, and the event that led to it (absent at the start and after a fresh snapshot). */
+export interface SandboxUpdate {
+  readonly sandbox: Sandbox;
+  readonly event?: SandboxEvent;
+  readonly members: readonly Member[];
+  readonly tabs: readonly Tab[];
+  readonly dialog: Dialog | null;
+  /** False while the socket is away: what is shown may be old. */
+  readonly connected: boolean;
+}
+
+export interface ResumeRequest {
+  readonly requestId: string;
+  readonly prompt: string;
+  /** The finished handoff, with the person's `note`. */
+  readonly handoff: Handoff;
+}
+/** What it returns is carried to the person in `completeHumanHandoff`'s `resume.response`; a throw makes `ok` false. */
+export type ResumeHandler = (request: ResumeRequest) => string | void | Promise<string | void>;
+
+export interface PreviewFrame {
+  /** JPEG bytes. */
+  readonly jpeg: Uint8Array;
+  readonly seq: number;
+  /** Epoch milliseconds, the gateway's browser's clock. */
+  readonly capturedAt: number;
+  readonly viewportWidth: number;
+  readonly viewportHeight: number;
+}
+
+export interface ClickOptions {
+  readonly button?: MouseButton;
+  readonly clickCount?: 1 | 2 | 3;
+  /** CDP bit field: 1 Alt, 2 Ctrl, 4 Meta, 8 Shift. */
+  readonly modifiers?: number;
+}
+
+/**
+ * Drives the shown tab. Every call resolves once the browser handled the event and rejects with `not_controller`
+ * when it is not this client's turn. Positions are CSS pixels of the viewport.
+ */
+export interface SandboxInput {
+  /** Sends events as they are, in order, in one message. */
+  send(events: readonly InputEvent[], options?: CallOptions): Promise<void>;
+  /** Sends without asking for an answer: for pointer moves. Refusals go to `onRefused`. */
+  post(events: readonly InputEvent[]): void;
+  /** Called with each refusal of a `post`; returns its removal. */
+  onRefused(listener: (error: Error) => void): () => void;
+  move(x: number, y: number): Promise<void>;
+  click(x: number, y: number, options?: ClickOptions): Promise<void>;
+  drag(
+    from: { x: number; y: number },
+    to: { x: number; y: number },
+    options?: { steps?: number },
+  ): Promise<void>;
+  wheel(x: number, y: number, deltaX: number, deltaY: number): Promise<void>;
+  /** Types characters one by one as keys (US layout), others as text. */
+  type(text: string): Promise<void>;
+  /** A key or shortcut, Playwright's notation: `Enter`, `Control+A`, `Shift+ArrowLeft`. */
+  press(shortcut: string): Promise<void>;
+  text(text: string): Promise<void>;
+  paste(text: string): Promise<void>;
+  navigate(url: string): Promise<void>;
+  back(): Promise<void>;
+  forward(): Promise<void>;
+  reload(): Promise<void>;
+  selectTab(tabId: string): Promise<void>;
+  closeTab(tabId: string): Promise<void>;
+  openTab(): Promise<void>;
+  answerDialog(accept: boolean, promptText?: string): Promise<void>;
+}
+
+export interface SandboxHandle {
+  readonly sandboxId: string;
+  /** The newest state, or `undefined` before the first snapshot. */
+  readonly current: SandboxUpdate | undefined;
+
+  requestHumanHandoff(params: RequestHandoffParams & CallOptions): Promise<HandoffResult>;
+  acceptHumanHandoff(params: AcceptHandoffParams & CallOptions): Promise<HandoffResult>;
+  completeHumanHandoff(params: CompleteHandoffParams & CallOptions): Promise<HandoffResult>;
+  cancelHumanHandoff(params?: CancelHandoffParams & CallOptions): Promise<HandoffResult>;
+  getHandoff(options?: CallOptions): Promise<HandoffResult>;
+
+  /** Resolves with the handoff once it has ended and control has arrived where it went; default: the open one. */
+  waitForHandoff(options?: WaitOptions & { readonly requestId?: string }): Promise<Handoff>;
+  /** Resolves with the mode once this client may drive. */
+  waitForControl(options?: WaitOptions): Promise<ControlMode>;
+  /** Registers the handler of resume prompts (one per sandbox and client); returns its removal. */
+  onResume(handler: ResumeHandler): () => void;
+
+  takeControl(params?: { controller?: string; force?: boolean } & CallOptions): Promise<HandoffResult>;
+  releaseControl(params?: { controller?: string } & CallOptions): Promise<HandoffResult>;
+  passControl(params: { to: string; controller?: string } & CallOptions): Promise<HandoffResult>;
+
+  /** State now, then after every change, none left out. Ends at `signal`, or when the sandbox is removed. */
+  watch(options?: CallOptions): AsyncIterableIterator<SandboxUpdate>;
+  /** The same as a callback; called at once when there is a state. */
+  subscribe(listener: (update: SandboxUpdate) => void): () => void;
+
+  readonly input: SandboxInput;
+
+  /** The live picture. Only the newest frame waits for a slow consumer. */
+  frames(options?: PreviewOptions & CallOptions): AsyncIterableIterator<PreviewFrame>;
+  /**
+   * The live picture as callbacks, for a page: `frame` must call `shown` (it paces the stream), `alive` says every two
+   * seconds whether the browser answers and which frame is the newest.
+   */
+  preview(
+    options: PreviewOptions,
+    listener: {
+      frame(frame: PreviewFrame, shown: () => void): void;
+      alive?(alive: boolean, newestSeq: number): void;
+    },
+  ): () => void;
+
+  /** Stops following this sandbox. */
+  close(): void;
+}
+
+export interface LobbyUpdate {
+  readonly sandboxes: ReadonlyMap<string, Sandbox>;
+  readonly truncated: boolean;
+  readonly connected: boolean;
+}
+
+export interface BatonClient {
+  readonly clientId: string;
+  readonly name: string;
+  readonly role: Role;
+  readonly status: ConnectionStatus;
+  /** Newest round trip to the gateway in ms, or `undefined`. Measured every five seconds while open. */
+  readonly latencyMs: number | undefined;
+  /** Add this to `Date.now()` for the gateway's clock: for countdowns. */
+  readonly clockOffsetMs: number;
+
+  sandbox(sandboxId: string): SandboxHandle;
+  /** All sandboxes, newest state of each. */
+  subscribeLobby(listener: (update: LobbyUpdate) => void): () => void;
+  createSandbox(body?: CreateSandboxBody & CallOptions): Promise<Sandbox>;
+  removeSandbox(sandboxId: string, options?: CallOptions): Promise<void>;
+  /** Resolves at the first `welcome`. */
+  ready(options?: WaitOptions): Promise<void>;
+  onStatus(listener: (status: ConnectionStatus, latencyMs: number | undefined) => void): () => void;
+  close(): void;
+}

@@ -1,0 +1,164 @@
+/** A store in this process's memory: for tests and for trying Baton out. What it holds ends with the process. */
+import type { Position } from "../../protocol/ids.ts";
+import type { SandboxEvent } from "../../protocol/sandbox.ts";
+import { publicView, type SandboxState } from "../core/state.ts";
+import type {
+  Catchup,
+  Commit,
+  CommitRecord,
+  CommitResult,
+  Loaded,
+  LobbyChange,
+  SandboxListener,
+  Store,
+  Unsubscribe,
+} from "./store.ts";
+
+/** Events kept per sandbox for those who resume; a longer absence costs a snapshot. */
+const LOG_LENGTH = 1_000;
+/** Commits remembered per sandbox for repeated requests; older keys count as new. */
+const RECORDS = 512;
+
+interface Row {
+  version: number;
+  state: SandboxState;
+  dueAt: number | null;
+  readonly log: SandboxEvent[];
+  readonly records: Map<string, CommitRecord>;
+}
+
+export interface MemoryStoreOptions {
+  /** Epoch milliseconds. Default: the system's clock. */
+  readonly now?: () => number;
+  readonly logLength?: number;
+}
+
+export class MemoryStore implements Store {
+  readonly #now: () => number;
+  readonly #logLength: number;
+  readonly #rows = new Map<string, Row>();
+  readonly #listeners = new Map<string, Set<SandboxListener>>();
+  readonly #lobby = new Set<(change: LobbyChange) => void>();
+
+  constructor(options: MemoryStoreOptions = {}) {
+    this.#now = options.now ?? Date.now;
+    this.#logLength = options.logLength ?? LOG_LENGTH;
+  }
+
+  async now(): Promise<number> {
+    return this.#now();
+  }
+
+  async create(state: SandboxState, events: readonly SandboxEvent[], dueAt: number | null): Promise<boolean> {
+    if (this.#rows.has(state.sandboxId)) return false;
+    this.#rows.set(state.sandboxId, { version: 1, state, dueAt, log: [...events], records: new Map() });
+    this.#publish(state, events);
+    return true;
+  }
+
+  async load(sandboxId: string, key?: string): Promise<Loaded | null> {
+    const row = this.#rows.get(sandboxId);
+    if (!row) return null;
+    const record = key === undefined ? undefined : row.records.get(key);
+    return { version: row.version, state: row.state, now: this.#now(), ...(record && { record }) };
+  }
+
+  async commit(sandboxId: string, commit: Commit): Promise<CommitResult> {
+    const row = this.#rows.get(sandboxId);
+    if (!row) return { kind: "missing" };
+    const record = row.records.get(commit.record.key);
+    if (record) return { kind: "repeated", record };
+    if (row.version !== commit.expectedVersion) return { kind: "conflict" };
+    row.version += 1;
+    row.state = commit.next;
+    row.dueAt = commit.dueAt;
+    row.log.push(...commit.events);
+    if (row.log.length > this.#logLength) row.log.splice(0, row.log.length - this.#logLength);
+    row.records.set(commit.record.key, commit.record);
+    if (row.records.size > RECORDS) {
+      const [oldest] = row.records.keys();
+      if (oldest !== undefined) row.records.delete(oldest);
+    }
+    this.#publish(commit.next, commit.events);
+    return { kind: "committed", version: row.version };
+  }
+
+  async remove(sandboxId: string): Promise<boolean> {
+    if (!this.#rows.delete(sandboxId)) return false;
+    for (const listener of this.#listeners.get(sandboxId) ?? []) listener.removed();
+    for (const listener of this.#lobby) listener({ kind: "removed", sandboxId });
+    return true;
+  }
+
+  async read(sandboxId: string, since: Position | null): Promise<Catchup | null> {
+    const row = this.#rows.get(sandboxId);
+    if (!row) return null;
+    const events = since && eventsAfter(row, since);
+    return events ? { kind: "events", events } : { kind: "snapshot", snapshot: publicView(row.state) };
+  }
+
+  async list(options: { readonly cursor?: string; readonly limit: number }): ReturnType<Store["list"]> {
+    const after = options.cursor ?? "";
+    const ids = [...this.#rows.keys()].filter((id) => id > after).sort();
+    const page = ids.slice(0, options.limit);
+    const last = page.at(-1);
+    const sandboxes = page.flatMap((id) => {
+      const row = this.#rows.get(id);
+      return row ? [publicView(row.state)] : [];
+    });
+    return { sandboxes, ...(ids.length > page.length && last !== undefined && { cursor: last }) };
+  }
+
+  async due(limit: number): Promise<readonly string[]> {
+    const now = this.#now();
+    return [...this.#rows.values()]
+      .filter((row): row is Row & { dueAt: number } => row.dueAt !== null && row.dueAt <= now)
+      .sort((a, b) => a.dueAt - b.dueAt)
+      .slice(0, limit)
+      .map((row) => row.state.sandboxId);
+  }
+
+  async subscribe(sandboxId: string, listener: SandboxListener): Promise<Unsubscribe> {
+    const listeners = this.#listeners.get(sandboxId) ?? new Set();
+    this.#listeners.set(sandboxId, listeners.add(listener));
+    return () => {
+      if (
+        listeners.delete(listener) &&
+        listeners.size === 0 &&
+        this.#listeners.get(sandboxId) === listeners
+      ) {
+        this.#listeners.delete(sandboxId);
+      }
+    };
+  }
+
+  async subscribeLobby(listener: (change: LobbyChange) => void): Promise<Unsubscribe> {
+    this.#lobby.add(listener);
+    return () => this.#lobby.delete(listener);
+  }
+
+  async healthy(): Promise<boolean> {
+    return true;
+  }
+
+  async close(): Promise<void> {
+    this.#listeners.clear();
+    this.#lobby.clear();
+  }
+
+  #publish(state: SandboxState, events: readonly SandboxEvent[]): void {
+    if (events.length === 0) return;
+    const listeners = [...(this.#listeners.get(state.sandboxId) ?? [])];
+    for (const event of events) for (const listener of listeners) listener.event(event);
+    if (this.#lobby.size === 0) return;
+    const sandbox = publicView(state);
+    for (const listener of this.#lobby) listener({ kind: "changed", sandbox });
+  }
+}
+
+/** `null` when the log does not connect to the position: too old, of the future, or of another history (E2). */
+function eventsAfter(row: Row, since: Position): readonly SandboxEvent[] | null {
+  if (since.seq === row.state.seq) return since.epoch === row.state.epoch ? [] : null;
+  const at = row.log.findIndex((event) => event.seq === since.seq);
+  return at >= 0 && row.log[at]?.epoch === since.epoch ? row.log.slice(at + 1) : null;
+}

@@ -1,0 +1,102 @@
+/**
+ * What the gateway needs of the place where sandboxes live. The store keeps state and log, and nothing else: it does
+ * not know the rules (`core/` does), who is connected, or which node asks.
+ *
+ * Every implementation passes `test/contract/store.ts`.
+ */
+import type { Handoff } from "../../protocol/handoff.ts";
+import type { Position } from "../../protocol/ids.ts";
+import type { Sandbox, SandboxEvent } from "../../protocol/sandbox.ts";
+import type { SandboxState } from "../core/state.ts";
+
+/** What a commit answered, kept under its key so that the same request answers the same again (H1, H6). */
+export interface CommitRecord {
+  readonly key: string;
+  /** Digest of the request: the same key with another one is a mistake of the caller's. */
+  readonly fingerprint: string;
+  /** The handoff as it was after the commit. */
+  readonly handoff: Handoff | null;
+  /** Number of the last event of the commit. */
+  readonly seq: number;
+}
+
+export interface Loaded {
+  /** Grows with every commit, also with those that no subscriber sees. */
+  readonly version: number;
+  readonly state: SandboxState;
+  /** The store's clock, epoch milliseconds: the only one that deadlines and epochs are measured with. */
+  readonly now: number;
+  /** Present when `key` was given and is known. */
+  readonly record?: CommitRecord;
+}
+
+export interface Commit {
+  readonly expectedVersion: number;
+  readonly next: SandboxState;
+  /** Dense, following the log's last number. May be empty. */
+  readonly events: readonly SandboxEvent[];
+  /** When the sandbox must be looked at again, epoch milliseconds, or `null` for never. Replaces the one before. */
+  readonly dueAt: number | null;
+  readonly record: CommitRecord;
+}
+
+/**
+ * `committed`: durable, and the events are on their way to subscribers. `conflict`: another commit came first; load
+ * again. `repeated`: a commit with this key is already in; `record` is what it answered. A store that executes one
+ * commit twice (a lost reply) answers `repeated` the second time. `missing`: the sandbox is gone.
+ */
+export type CommitResult =
+  | { readonly kind: "committed"; readonly version: number }
+  | { readonly kind: "conflict" }
+  | { readonly kind: "repeated"; readonly record: CommitRecord }
+  | { readonly kind: "missing" };
+
+/** Events after a position, or, when they are no longer kept or the position is not of this log, a snapshot (E2). */
+export type Catchup =
+  | { readonly kind: "events"; readonly events: readonly SandboxEvent[] }
+  | { readonly kind: "snapshot"; readonly snapshot: Sandbox };
+
+/** A change of any sandbox, for those who watch them all. */
+export type LobbyChange =
+  | { readonly kind: "changed"; readonly sandbox: Sandbox }
+  | { readonly kind: "removed"; readonly sandboxId: string };
+
+export interface SandboxListener {
+  /** Called in the order of the log. May miss events after a lost connection: compare `seq`, read the rest. */
+  event(event: SandboxEvent): void;
+  removed(): void;
+}
+
+export type Unsubscribe = () => void;
+
+/** All methods reject with `BatonError` `unavailable` when the store cannot be reached within its time limit. */
+export interface Store {
+  /** Answers `false` when a sandbox of this id exists. The first event must have number 1. */
+  create(state: SandboxState, events: readonly SandboxEvent[], dueAt: number | null): Promise<boolean>;
+  /** The store's clock, for a state that is about to be created. */
+  now(): Promise<number>;
+  load(sandboxId: string, key?: string): Promise<Loaded | null>;
+  /** Atomic: state, events, deadline and record all happen, or none. */
+  commit(sandboxId: string, commit: Commit): Promise<CommitResult>;
+  /** Removes state, log and deadline, and tells subscribers. Answers `false` when there was none. */
+  remove(sandboxId: string): Promise<boolean>;
+
+  /** Log and snapshot are read as of one moment. `null`: no such sandbox. */
+  read(sandboxId: string, since: Position | null): Promise<Catchup | null>;
+  /** In the order of ids, after `cursor`. */
+  list(options: {
+    readonly cursor?: string;
+    readonly limit: number;
+  }): Promise<{ readonly sandboxes: readonly Sandbox[]; readonly cursor?: string }>;
+
+  /** Sandboxes whose deadline is at or before the store's clock, earliest first. Any number of nodes may ask. */
+  due(limit: number): Promise<readonly string[]>;
+
+  /** Resolves once every later commit reaches the listener. */
+  subscribe(sandboxId: string, listener: SandboxListener): Promise<Unsubscribe>;
+  subscribeLobby(listener: (change: LobbyChange) => void): Promise<Unsubscribe>;
+
+  /** Whether a commit would work now, for `/readyz`. */
+  healthy(): Promise<boolean>;
+  close(): Promise<void>;
+}
