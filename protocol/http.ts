@@ -1,7 +1,7 @@
 /** Bodies and parameters of the HTTP API that are not messages of the socket too. */
 import { z } from "zod";
-import { Name, SandboxId } from "./ids.ts";
-import { HandoffResult, Sandbox, SandboxEvent } from "./sandbox.ts";
+import { Name, type Position, SandboxId } from "./ids.ts";
+import { Role, Sandbox, SandboxEvent } from "./sandbox.ts";
 
 /** Where the sandbox's browser is. `cdpUrl` is a secret: it is never shown again. */
 export const BrowserSource = z.union([
@@ -34,10 +34,10 @@ export const SandboxList = z
   .meta({ id: "SandboxList" });
 export type SandboxList = z.infer<typeof SandboxList>;
 
-/** Who calls, until tokens carry it. */
+/** Who calls, until tokens carry it. Defaults: `http` and `sdk`. */
 export const CallerHeaders = z.object({
   "x-baton-name": Name.exactOptional(),
-  "x-baton-role": z.string().exactOptional(),
+  "x-baton-role": Role.exactOptional(),
 });
 
 export const EventPage = z
@@ -45,4 +45,15 @@ export const EventPage = z
   .meta({ id: "EventPage" });
 export type EventPage = z.infer<typeof EventPage>;
 
-export { HandoffResult };
+/** A position in one word, for `?since=` and the event stream's `Last-Event-ID`. */
+export function formatPosition(position: Position): string {
+  return `${position.epoch}-${position.seq}`;
+}
+
+export const PositionText = z
+  .string()
+  .regex(/^\d{1,16}-\d{1,16}$/, "must be EPOCH-SEQ, as an event's id in the stream")
+  .transform((text): Position => {
+    const [epoch, seq] = text.split("-").map(Number);
+    return { epoch: epoch ?? 0, seq: seq ?? 0 };
+  });

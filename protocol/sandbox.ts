@@ -21,7 +21,12 @@ export const ResumeState = z
 export type ResumeState = z.infer<typeof ResumeState>;
 
 export const BrowserState = z
-  .object({ status: PreviewStatus, updatedAt: Timestamp })
+  .object({
+    status: PreviewStatus,
+    /** When this browser was attached; another value means another browser. */
+    attachedAt: Timestamp,
+    updatedAt: Timestamp,
+  })
   .meta({ id: "BrowserState" });
 export type BrowserState = z.infer<typeof BrowserState>;
 
@@ -124,7 +129,11 @@ export const HandoffResult = z
       })
       .exactOptional(),
     resume: z
-      .object({ ok: z.boolean(), sessionId: z.string().exactOptional(), response: z.string().exactOptional() })
+      .object({
+        ok: z.boolean(),
+        sessionId: z.string().exactOptional(),
+        response: z.string().exactOptional(),
+      })
       .exactOptional(),
   })
   .meta({ id: "HandoffResult" });
