@@ -47,8 +47,12 @@ export function allowed(role: Role, operation: Operation): boolean {
 /** The hand that an input comes from. */
 export type Driver = { readonly kind: "agent" } | { readonly kind: "person"; readonly name: string };
 
-/** A program drives as the agent unless it names the person it acts for; people drive as themselves. */
+/**
+ * A program drives as the agent unless it names the person it acts for; people drive as themselves. An agent acts for
+ * nobody: naming the person who holds the browser does not lend it their hand (C4).
+ */
 export function driverOf(role: Role, name: string, controller: string | undefined): Driver {
+  if (role === "agent") return { kind: "agent" };
   if (controller !== undefined) return { kind: "person", name: controller };
   return role === "operator" || role === "admin" || role === "viewer"
     ? { kind: "person", name }

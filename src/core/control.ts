@@ -118,12 +118,12 @@ export function closeGate(state: SandboxState, command: CommandOf<"gate.close">,
 
 /** C2: the last acknowledgement makes the new holder active. One for an older epoch proves nothing and is ignored. */
 export function drained(state: SandboxState, command: CommandOf<"gate.drained">, now: number): Transition {
-  if (command.epoch !== state.epoch || !(command.gateId in state.draining)) return same;
+  if (command.epoch !== state.epoch || !Object.hasOwn(state.draining, command.gateId)) return same;
   return withoutGate(state, command.gateId, now);
 }
 
 export function renew(state: SandboxState, command: CommandOf<"gate.renew">, now: number): Transition {
-  if (command.epoch !== state.epoch || !(command.gateId in state.draining)) return same;
+  if (command.epoch !== state.epoch || !Object.hasOwn(state.draining, command.gateId)) return same;
   return silently({ ...state, draining: { ...state.draining, [command.gateId]: now + command.leaseMs } });
 }
 
@@ -134,7 +134,7 @@ export function endLeases(state: SandboxState, now: number): Transition {
 }
 
 function withoutGate(state: SandboxState, gateId: string, now: number): Transition {
-  if (!(gateId in state.draining)) return silently(state);
+  if (!Object.hasOwn(state.draining, gateId)) return silently(state);
   const { [gateId]: _, ...draining } = state.draining;
   const after = { ...state, draining };
   if (Object.keys(draining).length > 0) return silently(after);

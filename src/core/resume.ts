@@ -2,11 +2,11 @@
 import type { Handoff } from "../../protocol/handoff.ts";
 import type { CommandOf } from "./commands.ts";
 import { MAX_RESUMES, type Resume, type SandboxState } from "./state.ts";
-import { announce, changed, refuse, same, type Transition } from "./step.ts";
+import { announce, changed, refuse, same, silently, type Transition } from "./step.ts";
 
 const ended = (resume: Resume): boolean => resume.status === "answered" || resume.status === "failed";
 
-/** Adds the newest; the oldest ended one leaves first, else the oldest. */
+/** Adds the newest; at the bound the oldest ended one leaves, else the oldest. */
 export function addResume(
   resumes: readonly Resume[],
   handoff: Handoff,
@@ -15,8 +15,8 @@ export function addResume(
 ): readonly Resume[] {
   const added: Resume = { requestId: handoff.requestId, status: "waiting", prompt, handoff, updatedAt: now };
   if (resumes.length < MAX_RESUMES) return [...resumes, added];
-  const firstEnded = resumes.findIndex(ended);
-  return [...resumes.filter((_, index) => index !== Math.max(firstEnded, 0)), added];
+  const leaving = resumes.find(ended) ?? resumes[0];
+  return [...resumes.filter((resume) => resume !== leaving), added];
 }
 
 /** The prompt an agent should be given now: only once it may drive, oldest first. */
@@ -78,18 +78,14 @@ export function answer(state: SandboxState, command: CommandOf<"resume.answer">,
   );
 }
 
-/** The program that took a prompt lost its connection: it keeps the prompt for a while, then others may take it. */
+/** The program that took prompts lost its connection: it keeps them for a while, then others may take them. */
 export function away(state: SandboxState, command: CommandOf<"resume.away">, now: number): Transition {
-  const theirs = state.resumes.find(
-    ({ status, clientId, releaseAt }) =>
-      status === "running" && clientId === command.clientId && releaseAt === undefined,
-  );
-  if (!theirs) return same;
-  return {
-    kind: "changed",
-    state: { ...state, resumes: replace(state, { ...theirs, releaseAt: now + command.graceMs }) },
-    events: [],
-  };
+  const leaves = ({ status, clientId, releaseAt }: Resume): boolean =>
+    status === "running" && clientId === command.clientId && releaseAt === undefined;
+  if (!state.resumes.some(leaves)) return same;
+  const releaseAt = now + command.graceMs;
+  const resumes = state.resumes.map((resume) => (leaves(resume) ? { ...resume, releaseAt } : resume));
+  return silently({ ...state, resumes });
 }
 
 export function endClaims(state: SandboxState, now: number): Transition {

@@ -36,16 +36,17 @@ export interface SandboxState {
   /** Every gate through which input can reach the browser. */
   readonly gates: readonly string[];
   readonly handoff: Handoff | null;
-  /** Newest last. Bounded by `MAX_RESUMES`: answered ones leave first. */
+  /** Newest last. Bounded by `MAX_RESUMES`: ended ones leave first. */
   readonly resumes: readonly Resume[];
   readonly browser: {
     readonly source: BrowserSource;
     readonly status: PreviewStatus;
+    readonly attachedAt: number;
     readonly updatedAt: number;
   } | null;
 }
 
-/** Unanswered resume prompts kept per sandbox; with more, the oldest is given up and said to have failed. */
+/** Resume prompts kept per sandbox. One that had to leave is gone: who answers it hears `resume_not_found`. */
 export const MAX_RESUMES = 8;
 
 export function initialState(sandboxId: string, source: BrowserSource | null, now: number): SandboxState {
@@ -60,7 +61,7 @@ export function initialState(sandboxId: string, source: BrowserSource | null, no
     gates: [],
     handoff: null,
     resumes: [],
-    browser: source && { source, status: "idle", updatedAt: now },
+    browser: source && { source, status: "idle", attachedAt: now, updatedAt: now },
   };
 }
 
@@ -88,7 +89,11 @@ export function publicView(state: SandboxState): Sandbox {
     control: state.control,
     handoff: state.handoff,
     resume: last ? resumeView(last) : null,
-    browser: state.browser && { status: state.browser.status, updatedAt: state.browser.updatedAt },
+    browser: state.browser && {
+      status: state.browser.status,
+      attachedAt: state.browser.attachedAt,
+      updatedAt: state.browser.updatedAt,
+    },
   };
 }
 

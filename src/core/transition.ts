@@ -55,7 +55,7 @@ function apply(state: SandboxState, command: Command, now: number): Transition {
     case "resume.away":
       return resume.away(state, command, now);
     case "browser.attach": {
-      const browser = { source: command.source, status: "idle" as const, updatedAt: now };
+      const browser = { source: command.source, status: "idle" as const, attachedAt: now, updatedAt: now };
       return changed(announce(state, { ...state, browser }, "browser.changed", now, command.by));
     }
     case "browser.status": {

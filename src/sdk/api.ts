@@ -20,8 +20,8 @@ export interface SocketLike {
   send(data: string): void;
   close(code?: number, reason?: string): void;
   onopen: ((event: never) => void) | null;
-  onmessage: ((event: { data: unknown } & never) => void) | null;
-  onclose: ((event: { code: number; reason: string } & never) => void) | null;
+  onmessage: ((event: never) => void) | null;
+  onclose: ((event: never) => void) | null;
   onerror: ((event: never) => void) | null;
 }
 export type SocketConstructor = new (url: string, protocols: string[]) => SocketLike;
@@ -72,7 +72,10 @@ export interface ResumeRequest {
   /** The finished handoff, with the person's `note`. */
   readonly handoff: Handoff;
 }
-/** What it returns is carried to the person in `completeHumanHandoff`'s `resume.response`; a throw makes `ok` false. */
+/**
+ * What it returns is carried to the person in `completeHumanHandoff`'s `resume.response`, cut to 65,536 characters; a
+ * throw makes `ok` false. Runs once per `requestId` in this process, however often the prompt is delivered (R1).
+ */
 export type ResumeHandler = (request: ResumeRequest) => string | void | Promise<string | void>;
 
 export interface PreviewFrame {
@@ -142,9 +145,10 @@ export interface SandboxHandle {
   waitForHandoff(options?: WaitOptions & { readonly requestId?: string }): Promise<Handoff>;
   /** Resolves with the mode once this client may drive. */
   waitForControl(options?: WaitOptions): Promise<ControlMode>;
-  /** Registers the handler of resume prompts (one per sandbox and client); returns its removal. */
+  /** Registers the handler of resume prompts; a later one takes its place. Returns its removal. */
   onResume(handler: ResumeHandler): () => void;
 
+  /** In these three `controller` defaults to whom this handle made the controller, else to the client's name. */
   takeControl(params?: { controller?: string; force?: boolean } & CallOptions): Promise<HandoffResult>;
   releaseControl(params?: { controller?: string } & CallOptions): Promise<HandoffResult>;
   passControl(params: { to: string; controller?: string } & CallOptions): Promise<HandoffResult>;

@@ -39,6 +39,9 @@ export class MemoryStore implements Store {
   readonly #rows = new Map<string, Row>();
   readonly #listeners = new Map<string, Set<SandboxListener>>();
   readonly #lobby = new Set<(change: LobbyChange) => void>();
+  /** What listeners are still to be told. */
+  readonly #outbox: (() => void)[] = [];
+  #flushing = false;
 
   constructor(options: MemoryStoreOptions = {}) {
     this.#now = options.now ?? Date.now;
@@ -85,8 +88,9 @@ export class MemoryStore implements Store {
 
   async remove(sandboxId: string): Promise<boolean> {
     if (!this.#rows.delete(sandboxId)) return false;
-    for (const listener of this.#listeners.get(sandboxId) ?? []) listener.removed();
-    for (const listener of this.#lobby) listener({ kind: "removed", sandboxId });
+    this.#tell(this.#listeners.get(sandboxId), (listener) => listener.removed());
+    this.#tell(this.#lobby, (listener) => listener({ kind: "removed", sandboxId }));
+    this.#flush();
     return true;
   }
 
@@ -148,11 +152,32 @@ export class MemoryStore implements Store {
 
   #publish(state: SandboxState, events: readonly SandboxEvent[]): void {
     if (events.length === 0) return;
-    const listeners = [...(this.#listeners.get(state.sandboxId) ?? [])];
-    for (const event of events) for (const listener of listeners) listener.event(event);
-    if (this.#lobby.size === 0) return;
-    const sandbox = publicView(state);
-    for (const listener of this.#lobby) listener({ kind: "changed", sandbox });
+    const listeners = this.#listeners.get(state.sandboxId);
+    for (const event of events) this.#tell(listeners, (listener) => listener.event(event));
+    if (this.#lobby.size > 0) {
+      const sandbox = publicView(state);
+      this.#tell(this.#lobby, (listener) => listener({ kind: "changed", sandbox }));
+    }
+    this.#flush();
+  }
+
+  #tell<T>(listeners: ReadonlySet<T> | undefined, call: (listener: T) => void): void {
+    for (const listener of listeners ?? []) {
+      this.#outbox.push(() => {
+        if (listeners?.has(listener)) call(listener);
+      });
+    }
+  }
+
+  /** A listener may commit while it is told: what that causes waits its turn, so that all hear one order (E1). */
+  #flush(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    try {
+      for (let next = this.#outbox.shift(); next; next = this.#outbox.shift()) next();
+    } finally {
+      this.#flushing = false;
+    }
   }
 }
 

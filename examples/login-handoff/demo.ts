@@ -1,0 +1,64 @@
+/** What `npm start` shows: the example bank, a sandbox with a browser on it, and an agent that gets stuck there. */
+import { setTimeout as delay } from "node:timers/promises";
+import { connect } from "../../src/sdk/node.ts";
+import { runAgent } from "./agent.ts";
+import { startDemoSite } from "./site/site.ts";
+
+const SANDBOX_ID = "demo";
+/** How long the finished page stays before the agent starts over. */
+const REST_MS = 60_000;
+/** After something went wrong, such as a browser that crashed. */
+const RETRY_MS = 5_000;
+
+export interface Demo {
+  readonly viewerUrl: string;
+  close(): Promise<void>;
+}
+
+/**
+ * @param gatewayUrl base URL of a running gateway
+ * @param say gets a line for each step of the story
+ */
+export async function startDemo(gatewayUrl: string, say: (line: string) => void): Promise<Demo> {
+  const site = await startDemoSite();
+  const stopping = new AbortController();
+  const client = connect({ url: gatewayUrl, role: "agent", name: "demo-agent" });
+  const worker = connect({ url: gatewayUrl, role: "worker", name: "demo" });
+  try {
+    await worker.createSandbox({ sandboxId: SANDBOX_ID, browser: { launch: true, url: site.url } });
+  } catch (error) {
+    client.close();
+    await site.close();
+    throw error;
+  } finally {
+    worker.close();
+  }
+
+  const running = (async () => {
+    const sandbox = client.sandbox(SANDBOX_ID);
+    while (!stopping.signal.aborted) {
+      try {
+        await runAgent(sandbox, {
+          siteUrl: site.url,
+          signal: stopping.signal,
+          say: (line) => say(`demo agent: ${line}`),
+        });
+        await delay(REST_MS, undefined, { signal: stopping.signal });
+      } catch (error) {
+        if (stopping.signal.aborted) return;
+        say(`demo agent: ${error instanceof Error ? error.message : String(error)}; starting over`);
+        await delay(RETRY_MS, undefined, { signal: stopping.signal }).catch(() => {});
+      }
+    }
+  })();
+
+  return {
+    viewerUrl: `${gatewayUrl}/s/${SANDBOX_ID}`,
+    async close() {
+      stopping.abort(new Error("the demo ends"));
+      await running.catch(() => {});
+      client.close();
+      await site.close();
+    },
+  };
+}

@@ -1,0 +1,131 @@
+/**
+ * What the gateway needs of a browser. One `BrowserLink` stands for one sandbox's browser as this node sees it:
+ * it owns the connection, finds the browser again when it goes away, follows its tabs, and puts input into it.
+ *
+ * It does not know who may drive. The gate in `room/` decides, and calls `dispatch` only for what may pass.
+ */
+import type { InputEvent } from "../../protocol/input.ts";
+import type { Dialog, Tab } from "../../protocol/preview.ts";
+
+export type LinkStatus = "connecting" | "live" | "reconnecting" | "gone";
+
+export interface Frame {
+  /** One JPEG picture. Shared by all receivers: nobody writes to it. */
+  readonly jpeg: Uint8Array;
+  /** Size of the tab's viewport in CSS pixels, the space that input coordinates live in. */
+  readonly viewportWidth: number;
+  readonly viewportHeight: number;
+  /** When Chromium composed it, epoch milliseconds (fractional). */
+  readonly capturedAt: number;
+  readonly tabId: string;
+}
+
+export interface ScreencastOptions {
+  /** JPEG quality, 1 to 100. */
+  readonly quality: number;
+}
+
+export interface BrowserListener {
+  status?(status: LinkStatus, detail?: string): void;
+  tabs?(tabs: readonly Tab[]): void;
+  dialog?(dialog: Dialog | null): void;
+  /**
+   * A new picture. Chromium sends the next one only after `done` was called, so calling it late slows the capture:
+   * call it once somebody has taken the picture. Calling it twice does nothing.
+   */
+  frame?(frame: Frame, done: () => void): void;
+}
+
+/** Thrown by `dispatch`, with the code of `protocol/errors.ts` that says what the caller can do. */
+export class BrowserError extends Error {
+  readonly code:
+    | "browser_unavailable"
+    | "browser_missing"
+    | "browser_attach_failed"
+    | "invalid_message"
+    | "input_overflow"
+    | "fenced";
+  constructor(code: BrowserError["code"], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "BrowserError";
+    this.code = code;
+  }
+}
+
+export interface BrowserLink {
+  readonly status: LinkStatus;
+  readonly tabs: readonly Tab[];
+  readonly dialog: Dialog | null;
+
+  /** Resolves at the first `live`; rejects with `BrowserError` when the first connection fails or `signal` aborts. */
+  ready(signal?: AbortSignal): Promise<void>;
+
+  /**
+   * Sends one input event to the shown tab. Events leave in the order of the calls, each without waiting for the
+   * one before; the promise settles when Chromium has handled it (about one frame), or when it never will (tab
+   * closed, dialog opened by it, connection lost). Rejects with `BrowserError` when it could not be sent.
+   *
+   * `mayLeave` is asked at the moment the event leaves for the browser, which may be later than the call: when it
+   * answers false the event is dropped and the promise rejects with `fenced` (C6). Default: it may.
+   */
+  dispatch(event: InputEvent, mayLeave?: () => boolean): Promise<void>;
+
+  /**
+   * Settles once nothing that was sent before is unanswered, and every key and button that is still held has been
+   * released in the page (C2, C5). Never rejects. A hung page keeps it pending until the page answers or goes away.
+   */
+  drain(): Promise<void>;
+
+  /** Starts the capture, or changes its options. Frames go to the listeners' `frame`. Idempotent. */
+  startScreencast(options: ScreencastOptions): void;
+  stopScreencast(): void;
+
+  /** True when the browser answered a round trip within `timeoutMs`. Disturbs nothing. */
+  probe(timeoutMs: number): Promise<boolean>;
+
+  /** Adds a listener; returns its removal. */
+  subscribe(listener: BrowserListener): () => void;
+
+  /** Detaches for good. The browser itself goes on running. */
+  close(): Promise<void>;
+}
+
+export interface AttachOptions {
+  /**
+   * Gives the CDP endpoint: `ws(s)://…` of the browser target, or `http(s)://host:port`. Asked anew before every
+   * connection attempt, since a relaunched browser has another one.
+   */
+  readonly endpoint: (signal: AbortSignal) => Promise<string>;
+  /** How long one connection attempt may take. Default 10,000. */
+  readonly connectTimeoutMs?: number;
+  /** Give up (`gone`) after being away for this long. Default: never. */
+  readonly giveUpAfterMs?: number;
+}
+
+/** A browser that this process started. It is relaunched on the same profile by `endpoint` after a crash. */
+export interface LaunchedBrowser {
+  /** Starts it if it does not run; resolves to its `ws://` endpoint. */
+  endpoint(signal: AbortSignal): Promise<string>;
+  readonly pid: number | undefined;
+  /** Ends the process and removes a profile that `launch` itself made. */
+  close(): Promise<void>;
+}
+
+export interface LaunchOptions {
+  /** Path of the executable. Default: search the usual names. */
+  readonly executablePath?: string;
+  /** Page to open first. Default: about:blank. */
+  readonly url?: string;
+  /** Default: a fresh directory that `close` removes. */
+  readonly userDataDir?: string;
+  /** Viewport, CSS pixels. Default 1280 by 800. */
+  readonly width?: number;
+  readonly height?: number;
+  readonly args?: readonly string[];
+}
+
+export interface BrowserProvider {
+  attach(options: AttachOptions): BrowserLink;
+  /** Rejects with `BrowserError` `browser_missing` when there is no Chromium, saying what to install or to set. */
+  launch(options: LaunchOptions): Promise<LaunchedBrowser>;
+}

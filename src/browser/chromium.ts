@@ -1,0 +1,29 @@
+import type { BrowserProvider } from "./browser.ts";
+import { ChromiumLink } from "./chromium-link.ts";
+import { findChromium } from "./find-chromium.ts";
+import { ChromiumProcess } from "./launch-chromium.ts";
+import { silent, type BrowserLogger } from "./logger.ts";
+
+export interface ChromiumProviderOptions {
+  /** Path of the executable. Default: search the usual names. */
+  readonly executablePath?: string;
+  /** Environment of launched browsers, whose `PATH` is searched. Default: this process's, with no PATH search. */
+  readonly env?: NodeJS.ProcessEnv;
+  readonly logger?: BrowserLogger;
+}
+
+/** Real browsers: any Chromium that is reached over CDP, and such that are launched here. */
+export function chromiumProvider(options: ChromiumProviderOptions = {}): BrowserProvider {
+  const { env, logger = silent } = options;
+  return {
+    attach: (attach) => new ChromiumLink({ ...attach, logger }),
+    async launch(launch) {
+      const wanted = launch.executablePath ?? options.executablePath;
+      const executablePath = await findChromium({
+        ...(wanted !== undefined && { executablePath: wanted }),
+        ...(env?.["PATH"] !== undefined && { searchPath: env["PATH"] }),
+      });
+      return new ChromiumProcess({ ...launch, executablePath, logger, ...(env && { env }) });
+    },
+  };
+}

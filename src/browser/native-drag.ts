@@ -1,0 +1,78 @@
+import type { Protocol } from "devtools-protocol";
+import type { PageTab } from "./page-tab.ts";
+
+interface Point {
+  readonly x: number;
+  readonly y: number;
+  readonly modifiers?: number | undefined;
+}
+
+/**
+ * Drag and drop of HTML elements (`draggable`). Chromium without a window system ends such a drag at its start, so
+ * while the left button is down it is intercepted and carried out with drag events. Only while it is down: a person
+ * who sits at a browser with a window must not lose their own drags.
+ */
+export class NativeDrag {
+  readonly #tab: PageTab;
+  #data: Protocol.Input.DragData | undefined;
+  #released: Point | undefined;
+  #cancelled = false;
+
+  /** Call it before the press is sent. */
+  constructor(tab: PageTab) {
+    this.#tab = tab;
+    tab.session.post("Input.setInterceptDrags", { enabled: true });
+  }
+
+  get tab(): PageTab {
+    return this.#tab;
+  }
+
+  /** The page has started a drag. */
+  intercepted(data: Protocol.Input.DragData, at: Point): void {
+    this.#data = data;
+    if (this.#cancelled) void this.#send("dragCancel", this.#released ?? at);
+    else {
+      void this.#send("dragEnter", this.#released ?? at);
+      // The person was faster than the page: button down, moved and up before it told of the drag.
+      if (this.#released) void this.#drop(this.#released);
+    }
+  }
+
+  /** Answer of the drag event that stands in for this move; undefined when no drag is on. */
+  move(to: Point): Promise<unknown> | undefined {
+    return this.#data && this.#send("dragOver", to);
+  }
+
+  /** Call it before the release is sent. The answer is undefined when no drag is on. */
+  release(at: Point): Promise<unknown> | undefined {
+    this.#released = at;
+    return this.#data && this.#drop(at);
+  }
+
+  /** Like `release`, but the drag is called off: nobody decided to drop here. */
+  cancel(at: Point): void {
+    this.#released = at;
+    this.#cancelled = true;
+    if (this.#data) void this.#send("dragCancel", at);
+  }
+
+  /** Call it once the release was answered: not earlier, since a burst's drag may start late. */
+  end(): void {
+    this.#tab.session.post("Input.setInterceptDrags", { enabled: false });
+  }
+
+  #drop(at: Point): Promise<unknown> {
+    void this.#send("dragOver", at);
+    return this.#send("drop", at);
+  }
+
+  #send(type: Protocol.Input.DispatchDragEventRequest["type"], at: Point): Promise<unknown> {
+    const { x, y, modifiers = 0 } = at;
+    const data = this.#data ?? { items: [], dragOperationsMask: 0xffff };
+    // A refusal of one step has no consequence of its own: the release that follows ends the drag.
+    return this.#tab.session
+      .send("Input.dispatchDragEvent", { type, x, y, data, modifiers })
+      .catch(() => undefined);
+  }
+}

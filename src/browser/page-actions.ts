@@ -1,0 +1,105 @@
+/** Input that takes Chromium several commands. Each resolves when the last one was sent, to its answer. */
+import type { NavigateInput } from "../../protocol/input.ts";
+import { BrowserError } from "./browser.ts";
+import { CdpError } from "./cdp-connection.ts";
+import type { PageTab } from "./page-tab.ts";
+import { within } from "./within.ts";
+
+/** A page that has not run a paste handler after this long is hanging; what comes after the paste must go on. */
+const PASTE_TIMEOUT_MS = 2_000;
+/** Scripts of the page don't see this world, and can't replace what is called in it. */
+const WORLD_NAME = "baton";
+
+/** Wraps the answer, so that awaiting "sent" does not await it too. */
+export interface Sent {
+  readonly answer: Promise<unknown>;
+}
+
+export async function navigate(tab: PageTab, event: NavigateInput): Promise<Sent> {
+  const { session } = tab;
+  switch (event.to) {
+    case "url": {
+      const url = event.url ?? "";
+      return begun(tab, session.send("Page.navigate", { url }), url);
+    }
+    case "reload":
+      return begun(tab, session.send("Page.reload", {}));
+    case "stop":
+      return { answer: session.send("Page.stopLoading") };
+    case "back":
+    case "forward": {
+      const before = tab.interruptions;
+      const { currentIndex, entries } = await session.send("Page.getNavigationHistory");
+      const entry = entries[currentIndex + (event.to === "back" ? -1 : 1)];
+      // A browser's button does nothing at the end of the history.
+      if (!entry || tab.interruptions !== before) return { answer: Promise.resolve() };
+      return begun(tab, session.send("Page.navigateToHistoryEntry", { entryId: entry.id }));
+    }
+  }
+}
+
+/**
+ * Chromium answers a navigation when the server did, or when a dialog of the old page is closed. It has taken it
+ * once a later command is answered, and nobody should wait for a slow server to hand the browser over.
+ */
+function begun(tab: PageTab, navigation: Promise<unknown>, url?: string): Sent {
+  const checked = navigation.catch((error: unknown) => {
+    if (error instanceof CdpError && error.reason === "protocol" && /invalid URL/i.test(error.message)) {
+      throw new BrowserError("invalid_message", `The browser can't open ${url ?? "this"}; check the address`);
+    }
+    throw error;
+  });
+  return { answer: Promise.race([checked, tab.session.send("Page.getNavigationHistory")]) };
+}
+
+export async function paste(
+  tab: PageTab,
+  text: string,
+  follow: (answer: Promise<unknown>) => void,
+): Promise<Sent> {
+  const before = tab.interruptions;
+  const event = offerPaste(tab, text);
+  follow(event);
+  let handled: boolean;
+  try {
+    handled = await within(event, PASTE_TIMEOUT_MS);
+  } catch (error) {
+    if (tab.interruptions !== before) return { answer: Promise.resolve() };
+    throw new BrowserError(
+      "browser_unavailable",
+      "The page did not take the paste; try again when it answers",
+      {
+        cause: error,
+      },
+    );
+  }
+  if (handled || tab.interruptions !== before) return { answer: Promise.resolve() };
+  return { answer: tab.session.send("Input.insertText", { text }) };
+}
+
+/** Resolves to whether the page has dealt with the paste itself. */
+async function offerPaste(tab: PageTab, text: string): Promise<boolean> {
+  const { executionContextId } = await tab.session.send("Page.createIsolatedWorld", {
+    frameId: tab.tabId,
+    worldName: WORLD_NAME,
+  });
+  const { result } = await tab.session.send("Runtime.callFunctionOn", {
+    functionDeclaration: PASTE_FUNCTION,
+    executionContextId,
+    arguments: [{ value: text }],
+    returnByValue: true,
+    userGesture: true,
+  });
+  return result.value === true;
+}
+
+/** Runs in the page. An element inside an iframe gets no event, only the text: its document is out of reach. */
+const PASTE_FUNCTION = `function (text) {
+  let target = document.activeElement ?? document.body;
+  while (target?.shadowRoot?.activeElement) target = target.shadowRoot.activeElement;
+  if (!target || /^(?:IFRAME|FRAME)$/.test(target.tagName)) return false;
+  const clipboardData = new DataTransfer();
+  clipboardData.setData("text/plain", text);
+  const event = new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true, composed: true });
+  return !target.dispatchEvent(event);
+}`;

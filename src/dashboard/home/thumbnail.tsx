@@ -1,0 +1,88 @@
+import { useSignal } from "@preact/signals";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+import type { Sandbox } from "../../../protocol/sandbox.ts";
+import { browserLabel } from "../lib/control-view.ts";
+import { pictureState, type PictureState } from "../lib/picture-health.ts";
+import { client, leaseHandle, status } from "../state/connection.ts";
+import { live, wantLive } from "../state/live-slots.ts";
+import { Picture } from "../state/picture.ts";
+import { pageVisible } from "../state/visible.ts";
+
+const PREVIEW = { maxFps: 1, quality: 40 } as const;
+const CHECK_MS = 1_000;
+
+/** A small live picture, while it can be seen and a place is free. A stopped one is dimmed and says so (P2). */
+export function Thumbnail({ sandbox }: { sandbox: Sandbox }) {
+  const { sandboxId, browser } = sandbox;
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const picture = useMemo(() => new Picture(), [sandboxId]);
+  const inView = useSignal(false);
+  const state = useSignal<PictureState>("waiting");
+  const watchable = browser !== null && browser.status !== "gone";
+  const wanted = inView.value && pageVisible.value && watchable;
+  const playing = wanted && live.value.has(sandboxId);
+  const present = client.value;
+
+  useEffect(() => {
+    if (canvas.current === null) return undefined;
+    const detach = picture.attach(canvas.current);
+    const observer = new IntersectionObserver(([entry]) => (inView.value = entry?.isIntersecting === true), {
+      rootMargin: "80px",
+    });
+    observer.observe(canvas.current);
+    return () => {
+      observer.disconnect();
+      detach();
+      picture.dispose();
+    };
+  }, [picture]);
+  useEffect(() => (wanted ? wantLive(sandboxId) : undefined), [sandboxId, wanted]);
+  useEffect(() => {
+    if (!playing) return undefined;
+    const { handle, release } = leaseHandle(present, sandboxId);
+    const stop = picture.play(handle, PREVIEW);
+    return () => {
+      stop();
+      release();
+    };
+  }, [picture, sandboxId, playing, present]);
+  useEffect(() => {
+    const check = (): void => {
+      state.value = pictureState(picture.facts, browser?.status, status.peek() === "open", Date.now());
+    };
+    check();
+    const timer = setInterval(check, CHECK_MS);
+    return () => clearInterval(timer);
+  }, [picture, browser?.status, playing]);
+
+  const shown = playing ? state.value : watchable ? "paused" : (browser?.status ?? "none");
+  return (
+    <div class={shown === "live" ? "thumbnail" : "thumbnail is-dim"}>
+      <canvas ref={canvas} aria-hidden="true" />
+      {shown !== "live" && <span class="thumbnail-note">{noteOf(shown)}</span>}
+    </div>
+  );
+}
+
+function noteOf(shown: PictureState | "paused" | "idle" | "connecting"): string {
+  switch (shown) {
+    case "paused":
+      return "Paused";
+    case "none":
+      return "No browser attached";
+    case "gone":
+    case "reconnecting":
+      return browserLabel(shown);
+    case "offline":
+      return "Gateway out of reach";
+    case "stalled":
+      return "Picture stalled";
+    case "waiting":
+    case "live":
+    case "idle":
+    case "connecting":
+      return "Waiting for a picture…";
+    default:
+      return shown satisfies never;
+  }
+}

@@ -1,0 +1,122 @@
+import type { HandoffReason } from "../../../protocol/handoff.ts";
+import type { PreviewStatus } from "../../../protocol/preview.ts";
+import type { Sandbox } from "../../../protocol/sandbox.ts";
+
+/** The one colour a sandbox has: who drives, or that somebody is awaited. */
+export type Tone = "agent" | "waiting" | "person";
+
+export type Action = "accept" | "take-control" | "done" | "give-back" | "cancel" | "take-over";
+
+export interface ControlView {
+  readonly tone: Tone;
+  /** A few words for a badge. */
+  readonly badge: string;
+  /** A sentence for the banner. */
+  readonly headline: string;
+  /** This person's input reaches the page now. */
+  readonly youDrive: boolean;
+  /** Control is on its way: nobody's input reaches the page. */
+  readonly draining: boolean;
+  /** What this person can do next, the likeliest first. */
+  readonly actions: readonly Action[];
+}
+
+/** Everything the page says about control, from the sandbox's state and this person's name. */
+export function viewControl(sandbox: Sandbox, me: string): ControlView {
+  const { control, handoff } = sandbox;
+  const draining = control.phase === "draining";
+  const name = control.controller;
+  if (control.mode === "ai") {
+    return {
+      tone: "agent",
+      badge: "Agent drives",
+      headline: draining ? "Handing over to the agent…" : "The agent is driving",
+      youDrive: false,
+      draining,
+      actions: ["take-control"],
+    };
+  }
+  if (name === undefined) {
+    const open = handoff?.status === "pending" || handoff?.status === "accepted";
+    return {
+      tone: "waiting",
+      badge: "Waiting for a person",
+      headline: "Waiting for a person",
+      youDrive: false,
+      draining,
+      actions: open ? ["accept", "cancel"] : ["take-control"],
+    };
+  }
+  const inHandoff = control.mode === "shared";
+  if (name === me) {
+    const ways: Action[] = inHandoff
+      ? [...(draining ? [] : (["done"] as const)), "give-back", "cancel"]
+      : ["give-back"];
+    return {
+      tone: "person",
+      badge: "You drive",
+      headline: draining ? "Waiting for the agent to stop…" : "You are driving",
+      youDrive: !draining,
+      draining,
+      actions: ways,
+    };
+  }
+  return {
+    tone: "person",
+    badge: `${name} drives`,
+    headline: draining ? `${name} takes over: waiting for the agent to stop…` : `${name} is driving`,
+    youDrive: false,
+    draining,
+    actions: ["take-over"],
+  };
+}
+
+/** Why this person's click on the picture did nothing, and which action would change that. */
+export function whyNotDriving(sandbox: Sandbox, me: string): { text: string; action: Action | undefined } {
+  const view = viewControl(sandbox, me);
+  const action = view.actions[0];
+  if (view.draining && sandbox.control.controller === me) {
+    return { text: "One moment: the agent finishes what it began, then you drive.", action: undefined };
+  }
+  if (view.tone === "agent") return { text: "The agent is driving. You are watching.", action };
+  if (view.tone === "waiting") return { text: "Accept the handoff to drive this browser.", action };
+  return { text: `${sandbox.control.controller ?? "Somebody else"} is driving. You are watching.`, action };
+}
+
+export const ACTION_LABELS: Readonly<Record<Action, string>> = {
+  accept: "Accept",
+  "take-control": "Take control",
+  done: "Done",
+  "give-back": "Give back",
+  cancel: "Cancel request",
+  "take-over": "Take over",
+};
+
+export const REASON_LABELS: Readonly<Record<HandoffReason, string>> = {
+  mfa: "Sign-in code",
+  captcha: "Captcha",
+  approval: "Approval",
+  login_failed: "Login failed",
+  ambiguous_ui: "Unclear page",
+  file_download: "File download",
+  custom: "Help",
+};
+
+export function browserLabel(status: PreviewStatus | undefined): string {
+  switch (status) {
+    case undefined:
+      return "No browser";
+    case "idle":
+      return "Browser not watched";
+    case "connecting":
+      return "Connecting";
+    case "live":
+      return "Browser live";
+    case "reconnecting":
+      return "Reconnecting";
+    case "gone":
+      return "Browser gone";
+    default:
+      return status satisfies never;
+  }
+}

@@ -1,0 +1,121 @@
+import { batch, computed, signal } from "@preact/signals";
+import type { Dialog, Tab } from "../../../protocol/preview.ts";
+import { BatonError } from "../../../protocol/errors.ts";
+import type { Member, Sandbox } from "../../../protocol/sandbox.ts";
+import type { BatonClient, SandboxHandle, SandboxUpdate } from "../../sdk/api.ts";
+import { viewControl } from "../lib/control-view.ts";
+import { appendEntries, describeEvent, describePast, type TimelineEntry } from "../lib/event-words.ts";
+import type { Outcome } from "../lib/outcome-words.ts";
+import { leaseHandle } from "./connection.ts";
+import { Picture } from "./picture.ts";
+import { showError } from "./toasts.ts";
+
+/** One sandbox as the viewer shows it: state, picture, timeline and calls. */
+export class Room {
+  readonly me: string;
+  readonly handle: SandboxHandle;
+  readonly picture = new Picture();
+
+  readonly sandbox = signal<Sandbox | undefined>(undefined);
+  readonly members = signal<readonly Member[]>([]);
+  readonly tabs = signal<readonly Tab[]>([]);
+  readonly dialog = signal<Dialog | null>(null);
+  readonly connected = signal(false);
+  /** Why there is nothing to show: no such sandbox, or it was removed. */
+  readonly missing = signal<string | undefined>(undefined);
+  readonly timeline = signal<readonly TimelineEntry[]>([]);
+  readonly outcome = signal<Outcome | undefined>(undefined);
+  /** The call that runs now, for the button that started it. */
+  readonly busy = signal<string | undefined>(undefined);
+  /** Survives closing the panel: nobody types a note twice. */
+  readonly note = signal("");
+  readonly donePanelOpen = signal(false);
+  readonly takeOverAsked = signal(false);
+
+  readonly control = computed(() => {
+    const sandbox = this.sandbox.value;
+    return sandbox === undefined ? undefined : viewControl(sandbox, this.me);
+  });
+  readonly youDrive = computed(() => this.connected.value && this.control.value?.youDrive === true);
+  readonly activeTab = computed(() => this.tabs.value.find((tab) => tab.active));
+
+  readonly #ends: (() => void)[] = [];
+
+  constructor(client: BatonClient, sandboxId: string) {
+    this.me = client.name;
+    const { handle, release } = leaseHandle(client, sandboxId);
+    this.handle = handle;
+    this.#ends.push(
+      release,
+      handle.subscribe((update) => this.#update(update)),
+      handle.input.onRefused(showError),
+    );
+    void this.lookUp();
+  }
+
+  /** Asks whether the sandbox exists: a subscription alone stays silent for one that does not. */
+  async lookUp(): Promise<void> {
+    this.missing.value = undefined;
+    try {
+      await this.handle.getHandoff();
+    } catch (error) {
+      if (error instanceof BatonError && error.code === "sandbox_not_found")
+        this.missing.value = error.message;
+    }
+  }
+
+  /** Runs a call, one at a time; a refusal becomes a toast. Resolves to whether it succeeded. */
+  async run(name: string, call: () => Promise<unknown>): Promise<boolean> {
+    if (this.busy.peek() !== undefined) return false;
+    this.busy.value = name;
+    try {
+      await call();
+      return true;
+    } catch (error) {
+      showError(error);
+      return false;
+    } finally {
+      this.busy.value = undefined;
+    }
+  }
+
+  /** Input whose refusal the person should see. */
+  attempt(input: Promise<unknown>): void {
+    input.catch(showError);
+  }
+
+  close(): void {
+    for (const end of this.#ends.splice(0)) end();
+    this.picture.dispose();
+  }
+
+  #update(update: SandboxUpdate): void {
+    batch(() => {
+      const previous = this.sandbox.peek();
+      this.sandbox.value = update.sandbox;
+      this.members.value = update.members;
+      this.tabs.value = update.tabs;
+      this.dialog.value = update.dialog;
+      this.connected.value = update.connected;
+      if (update.event?.type === "sandbox.removed") this.missing.value = "This sandbox was removed.";
+      if (update.event !== undefined) {
+        const entry = describeEvent(update.event, this.me);
+        this.timeline.value = appendEntries(this.timeline.peek(), [entry]);
+      } else if (previous === undefined) {
+        this.timeline.value = describePast(update.sandbox, this.me);
+      } else if (update.sandbox.seq > previous.seq) {
+        const at = update.sandbox.updatedAt;
+        this.timeline.value = appendEntries(this.timeline.peek(), [
+          { key: `gap.${update.sandbox.seq}`, at, tone: "plain", text: "Caught up after a gap" },
+        ]);
+      }
+      if (update.sandbox.handoff?.status === "pending") this.#forgetOldOutcome(update.sandbox);
+    });
+  }
+
+  #forgetOldOutcome(sandbox: Sandbox): void {
+    const outcome = this.outcome.peek();
+    if (outcome !== undefined && outcome.requestId !== sandbox.handoff?.requestId)
+      this.outcome.value = undefined;
+  }
+}

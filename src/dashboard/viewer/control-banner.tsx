@@ -1,0 +1,44 @@
+import { Countdown } from "../components/time.tsx";
+import type { Room } from "../state/room.ts";
+
+/** Who drives, in one sentence, and what runs out. */
+export function ControlBanner({ room }: { room: Room }) {
+  const sandbox = room.sandbox.value;
+  const control = room.control.value;
+  if (sandbox === undefined || control === undefined) {
+    return (
+      <section class="banner" data-testid="control-banner" aria-label="Control">
+        <p class="banner-headline">Connecting…</p>
+      </section>
+    );
+  }
+  const { handoff } = sandbox;
+  const open = handoff?.status === "pending" || handoff?.status === "accepted";
+  const graceUntil = sandbox.control.graceUntil;
+  return (
+    <section class={`banner tone-${control.tone}`} data-testid="control-banner" aria-label="Control">
+      <span class={control.draining ? "dot is-pulsing" : "dot"} aria-hidden="true" />
+      <div class="banner-words">
+        <p class="banner-headline" role="status">
+          {control.headline}
+        </p>
+        <p class="banner-detail">
+          {graceUntil !== undefined && (
+            <Countdown
+              until={graceUntil}
+              label={`${sandbox.control.controller ?? "Controller"} is away, back to the queue in`}
+            />
+          )}
+          {open && handoff.expiresAt !== undefined && (
+            <Countdown until={handoff.expiresAt} label="Expires in" />
+          )}
+          {room.youDrive.value && (
+            <span class="keyboard-hint">
+              <kbd>Shift</kbd> <kbd>Esc</kbd> leaves the page
+            </span>
+          )}
+        </p>
+      </div>
+    </section>
+  );
+}

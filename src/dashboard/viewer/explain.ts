@@ -1,0 +1,28 @@
+import { ACTION_LABELS, whyNotDriving } from "../lib/control-view.ts";
+import type { Room } from "../state/room.ts";
+import { act } from "../state/room-actions.ts";
+import { showToast } from "../state/toasts.ts";
+
+/** Says why a click did nothing, and offers what would change that. */
+export function explainNotDriving(room: Room): void {
+  const sandbox = room.sandbox.peek();
+  if (sandbox === undefined) return;
+  if (!room.connected.peek()) {
+    showToast({ tone: "info", text: "The gateway is out of reach. This page keeps trying to reconnect." });
+    return;
+  }
+  const { text, action } = whyNotDriving(sandbox, room.me);
+  showToast({
+    tone: "info",
+    text,
+    ...(action === undefined
+      ? {}
+      : { action: { label: ACTION_LABELS[action], run: () => act(room, action) } }),
+  });
+}
+
+/** Runs an input call when this person drives, and explains otherwise. */
+export function driveOrExplain(room: Room, input: () => Promise<void>): void {
+  if (room.youDrive.peek()) room.attempt(input());
+  else explainNotDriving(room);
+}

@@ -1,0 +1,19 @@
+import { Link } from "../components/link.tsx";
+
+/** There is no sandbox to show. */
+export function Missing({ reason, retry }: { reason: string; retry: () => void }) {
+  return (
+    <main class="missing">
+      <h2>Nothing to show here</h2>
+      <p>{reason}</p>
+      <div class="missing-actions">
+        <Link href="/" class="button primary">
+          All sandboxes
+        </Link>
+        <button type="button" class="button" onClick={retry}>
+          Look again
+        </button>
+      </div>
+    </main>
+  );
+}

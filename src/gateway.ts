@@ -1,0 +1,171 @@
+/** The composition root: builds a gateway out of its parts, and takes it down again. */
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { MAX_MESSAGE_BYTES } from "../protocol/codec.ts";
+import { SUBPROTOCOL } from "../protocol/version.ts";
+import type { BrowserProvider } from "./browser/browser.ts";
+import { chromiumProvider } from "./browser/chromium.ts";
+import { createApp } from "./http/app.ts";
+import { silentLogger, type Logger } from "./ops/log.ts";
+import { Metrics } from "./ops/metrics.ts";
+import { Browsers } from "./room/browsers.ts";
+import { Lobby } from "./room/lobby.ts";
+import { onMessage } from "./room/on-message.ts";
+import { Operations } from "./room/operations.ts";
+import { Rooms } from "./room/rooms.ts";
+import { Session } from "./room/session.ts";
+import { DEFAULT_SETTINGS, type RoomSettings } from "./room/settings.ts";
+import { MemoryStore } from "./store/memory.ts";
+import type { Store } from "./store/store.ts";
+import type { Address, Transport } from "./transport/transport.ts";
+import { WsTransport } from "./transport/ws.ts";
+
+export interface GatewayOptions {
+  /** Default `127.0.0.1`. */
+  readonly host?: string;
+  /** Default 7070; 0 takes a free one. */
+  readonly port?: number;
+  /** Where people reach this gateway. Default: where it listens. */
+  readonly publicUrl?: string;
+  /** Chromium's path. Default: the usual places. */
+  readonly chromium?: string;
+  readonly heartbeatMs?: number;
+  /** Unsent control bytes after which a socket is too slow (E3). Default 1 MiB. */
+  readonly maxBufferedBytes?: number;
+  readonly helloTimeoutMs?: number;
+  readonly settings?: Partial<Omit<RoomSettings, "publicUrl">>;
+  /** Default: in memory. */
+  readonly store?: Store;
+  readonly browsers?: BrowserProvider;
+  readonly logger?: Logger;
+}
+
+/** How often deadlines are looked at, and how many at a time. */
+const TICK_MS = 100;
+const TICK_BATCH = 100;
+
+export interface Gateway {
+  /** Starts to listen. Resolves to the base URL. */
+  listen(): Promise<string>;
+  readonly url: string;
+  readonly rooms: Rooms;
+  readonly operations: Operations;
+  /** Tells clients to come back, detaches from browsers, ends those it launched. */
+  close(): Promise<void>;
+}
+
+export function createGateway(options: GatewayOptions = {}): Gateway {
+  const log = options.logger ?? silentLogger;
+  const metrics = new Metrics();
+  metrics.collectProcess();
+  const store = options.store ?? new MemoryStore();
+  const provider =
+    options.browsers ??
+    chromiumProvider({
+      ...(options.chromium !== undefined && { executablePath: options.chromium }),
+      logger: log,
+    });
+  const browsers = new Browsers(provider);
+  let address: Address | undefined;
+  let accepting = true;
+  const publicUrl = (): string =>
+    options.publicUrl ?? `http://${hostInUrl(address?.host ?? "127.0.0.1")}:${address?.port ?? 0}`;
+
+  const settings: RoomSettings = { ...DEFAULT_SETTINGS, ...options.settings, publicUrl };
+  const rooms = new Rooms({ store, browsers, settings, metrics, log });
+  const operations = new Operations(rooms);
+  const heartbeatMs = options.heartbeatMs ?? 15_000;
+  const session = {
+    rooms,
+    operations,
+    lobby: new Lobby(store),
+    metrics,
+    log,
+    heartbeatMs,
+    helloTimeoutMs: options.helloTimeoutMs ?? 10_000,
+    handle: onMessage,
+  };
+  const originAllowed = (origin: string, host: string | undefined): boolean =>
+    origin === `http://${host}` || origin === `https://${host}` || origin === new URL(publicUrl()).origin;
+  const app = createApp({
+    store,
+    rooms,
+    operations,
+    metrics,
+    log,
+    publicUrl,
+    originAllowed,
+    accepting: () => accepting,
+    dashboardDir: dashboardDir(),
+    version: packageVersion(),
+  });
+  const transport: Transport = new WsTransport({
+    fetch: (request) => app.fetch(request),
+    socketPath: "/v1/connect",
+    subprotocol: SUBPROTOCOL,
+    originAllowed,
+    onSocket: (socket) => new Session(socket, session),
+    maxMessageBytes: MAX_MESSAGE_BYTES,
+    maxBufferedBytes: options.maxBufferedBytes ?? 1024 * 1024,
+    heartbeatMs,
+  });
+  metrics.gauge("baton_connections", "Open WebSocket connections.", () => transport.connections);
+  metrics.gauge("baton_rooms", "Rooms open on this node.", () => rooms.size);
+
+  let ticking: NodeJS.Timeout | undefined;
+  const tick = async (): Promise<void> => {
+    try {
+      // More than a batch is due after a long stop: take them all before resting.
+      while (accepting && (await rooms.tick(TICK_BATCH)) === TICK_BATCH);
+    } catch (error) {
+      log.error({ err: error }, "looking at deadlines failed; trying again");
+    }
+    // Jitter, so that many nodes do not ask the store in step.
+    if (accepting) ticking = setTimeout(() => void tick(), TICK_MS * (0.75 + Math.random() / 2));
+  };
+
+  return {
+    rooms,
+    operations,
+    get url() {
+      return publicUrl();
+    },
+    async listen() {
+      address = await transport.listen(options.host ?? "127.0.0.1", options.port ?? 7070);
+      void tick();
+      return publicUrl();
+    },
+    async close() {
+      accepting = false;
+      clearTimeout(ticking);
+      await transport.close();
+      await rooms.close();
+      await browsers.close();
+      await store.close();
+    },
+  };
+}
+
+function hostInUrl(host: string): string {
+  if (host === "0.0.0.0" || host === "::") return "localhost";
+  return host.includes(":") ? `[${host}]` : host;
+}
+
+/** The package's folder: this file runs from `src/`, or built, from `dist/src/`. */
+function packageDir(): string {
+  let dir = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(dir, "package.json")) && dirname(dir) !== dir) dir = dirname(dir);
+  return dir;
+}
+
+function dashboardDir(): string {
+  return join(packageDir(), "dist", "dashboard");
+}
+
+function packageVersion(): string {
+  const { version } = JSON.parse(readFileSync(join(packageDir(), "package.json"), "utf8")) as {
+    version: string;
+  };
+  return version;
+}

@@ -1,0 +1,240 @@
+/** The HTTP API, the pages, and what operations look at. Built on the web's Request and Response: any transport serves it. */
+import { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { HTTPException } from "hono/http-exception";
+import { secureHeaders } from "hono/secure-headers";
+import { nanoid } from "nanoid";
+import { invalidMessage, MAX_MESSAGE_BYTES } from "../../protocol/codec.ts";
+import { BatonError } from "../../protocol/errors.ts";
+import { CallerHeaders, PositionText } from "../../protocol/http.ts";
+import { PROTOCOL_VERSION } from "../../protocol/version.ts";
+import type { HandoffResult } from "../../protocol/sandbox.ts";
+import type { Logger } from "../ops/log.ts";
+import type { Metrics } from "../ops/metrics.ts";
+import { sandboxNotFound } from "../room/dispatch.ts";
+import { authorize, type Caller, type Committed, type Operations } from "../room/operations.ts";
+import type { Rooms } from "../room/rooms.ts";
+import { toBatonError } from "../room/session.ts";
+import type { Store } from "../store/store.ts";
+import { eventStream } from "./event-stream.ts";
+import { pages } from "./pages.ts";
+import { problemResponse } from "./problem.ts";
+import { routes } from "./routes.ts";
+
+export interface AppContext {
+  readonly store: Store;
+  readonly rooms: Rooms;
+  readonly operations: Operations;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  readonly publicUrl: () => string;
+  readonly originAllowed: (origin: string, host: string | undefined) => boolean;
+  /** False while shutting down. */
+  readonly accepting: () => boolean;
+  /** Folder of the built dashboard. */
+  readonly dashboardDir: string;
+  readonly version: string;
+}
+
+export function createApp(context: AppContext): OpenAPIHono {
+  const { store, rooms, operations } = context;
+  const app = new OpenAPIHono({
+    defaultHook: (result) => {
+      if (!result.success) throw invalidMessage(result.error, `The ${result.target}`);
+    },
+  });
+
+  app.onError((error) => {
+    const known = httpError(error);
+    if (known.code === "internal") context.log.error({ err: error }, "a request failed");
+    context.metrics.refusals.inc({ code: known.code });
+    return problemResponse(known);
+  });
+  app.notFound((c) =>
+    problemResponse(
+      new BatonError("not_found", `There is nothing at ${c.req.path}. /openapi.json lists the calls.`),
+    ),
+  );
+
+  app.use(
+    secureHeaders({
+      // The viewer is made to be embedded.
+      xFrameOptions: false,
+      crossOriginResourcePolicy: false,
+      crossOriginOpenerPolicy: false,
+      strictTransportSecurity: false,
+      contentSecurityPolicy: {
+        defaultSrc: ["'self'"],
+        imgSrc: ["'self'", "blob:", "data:"],
+        connectSrc: ["'self'", "ws:", "wss:"],
+        styleSrc: ["'self'", "'unsafe-inline'"],
+        objectSrc: ["'none'"],
+        baseUri: ["'none'"],
+      },
+    }),
+  );
+  app.use("/v1/*", async (c, next) => {
+    const origin = c.req.header("origin");
+    if (origin !== undefined && !context.originAllowed(origin, c.req.header("host"))) {
+      throw new BatonError(
+        "forbidden",
+        `Pages of ${origin} may not call this gateway. Open the dashboard from the gateway's own address.`,
+        { origin },
+      );
+    }
+    if (!context.accepting())
+      throw new BatonError("unavailable", "The gateway is shutting down. Try again in a moment.");
+    await next();
+  });
+  app.use(
+    "/v1/*",
+    bodyLimit({
+      maxSize: MAX_MESSAGE_BYTES,
+      onError: () => {
+        throw new BatonError("message_too_large", `A body may have ${MAX_MESSAGE_BYTES} bytes. Send less.`, {
+          maxBytes: MAX_MESSAGE_BYTES,
+        });
+      },
+    }),
+  );
+
+  app.openapi(routes.createSandbox, async (c) => {
+    const caller = callerOf(c);
+    authorize(caller, "sandbox.create");
+    const { sandboxId = nanoid(12), browser = null } = c.req.valid("json");
+    const sandbox = await rooms.create(sandboxId, browser, caller, c.req.raw.signal);
+    return c.json({ ok: true as const, sandbox, previewUrl: `${context.publicUrl()}/s/${sandboxId}` }, 200);
+  });
+  app.openapi(routes.listSandboxes, async (c) => {
+    authorize(callerOf(c), "lobby.join");
+    const { cursor, limit } = c.req.valid("query");
+    const page = await store.list({ limit, ...(cursor !== undefined && { cursor }) });
+    return c.json(
+      { sandboxes: [...page.sandboxes], ...(page.cursor !== undefined && { cursor: page.cursor }) },
+      200,
+    );
+  });
+  app.openapi(routes.getSandbox, async (c) => {
+    authorize(callerOf(c), "sandbox.join");
+    const { id } = c.req.valid("param");
+    const read = await store.read(id, null);
+    if (read?.kind !== "snapshot") throw sandboxNotFound(id);
+    return c.json(
+      { ok: true as const, sandbox: read.snapshot, previewUrl: `${context.publicUrl()}/s/${id}` },
+      200,
+    );
+  });
+  app.openapi(routes.removeSandbox, async (c) => {
+    authorize(callerOf(c), "sandbox.remove");
+    await rooms.remove(c.req.valid("param").id);
+    return c.json({ ok: true as const }, 200);
+  });
+  app.openapi(routes.getHandoff, async (c) => {
+    const { id } = c.req.valid("param");
+    const { wait } = c.req.valid("query");
+    const caller = callerOf(c);
+    const result =
+      wait > 0
+        ? await operations.waitForEnd(id, caller, wait * 1_000, c.req.raw.signal)
+        : await operations.get(id, caller);
+    return c.json(result, 200);
+  });
+  app.openapi(routes.events, async (c) => {
+    const caller = callerOf(c);
+    authorize(caller, "sandbox.join");
+    const { id } = c.req.valid("param");
+    const since =
+      c.req.valid("query").since ??
+      PositionText.optional().catch(undefined).parse(c.req.header("last-event-id"));
+    // A stream is not JSON: the typed answer is only the other branch's.
+    if (c.req.header("accept")?.includes("text/event-stream")) {
+      return (await eventStream(rooms, id, caller, since, c.req.raw.signal)) as never;
+    }
+    const read = await store.read(id, since ?? null);
+    if (!read) throw sandboxNotFound(id);
+    return c.json(
+      read.kind === "events" ? { events: [...read.events] } : { events: [], snapshot: read.snapshot },
+      200,
+    );
+  });
+
+  const answer = async (committed: Promise<Committed>): Promise<HandoffResult> => (await committed).settled;
+  app.openapi(routes.requestHandoff, async (c) =>
+    c.json(await answer(operations.request(c.req.valid("param").id, callerOf(c), c.req.valid("json"))), 200),
+  );
+  app.openapi(routes.acceptHandoff, async (c) =>
+    c.json(await answer(operations.accept(c.req.valid("param").id, callerOf(c), c.req.valid("json"))), 200),
+  );
+  app.openapi(routes.completeHandoff, async (c) =>
+    c.json(await answer(operations.complete(c.req.valid("param").id, callerOf(c), c.req.valid("json"))), 200),
+  );
+  app.openapi(routes.cancelHandoff, async (c) =>
+    c.json(await answer(operations.cancel(c.req.valid("param").id, callerOf(c), c.req.valid("json"))), 200),
+  );
+  app.openapi(routes.takeControl, async (c) =>
+    c.json(await answer(operations.take(c.req.valid("param").id, callerOf(c), c.req.valid("json"))), 200),
+  );
+  app.openapi(routes.releaseControl, async (c) =>
+    c.json(await answer(operations.release(c.req.valid("param").id, callerOf(c), c.req.valid("json"))), 200),
+  );
+  app.openapi(routes.passControl, async (c) =>
+    c.json(await answer(operations.pass(c.req.valid("param").id, callerOf(c), c.req.valid("json"))), 200),
+  );
+  for (const path of new Set(Object.values(routes).map((route) => route.getRoutingPath()))) {
+    app.all(path, (c) => {
+      throw new BatonError(
+        "method_not_allowed",
+        `${c.req.path} does not answer ${c.req.method}. /openapi.json lists the calls.`,
+      );
+    });
+  }
+
+  app.doc31("/openapi.json", {
+    openapi: "3.1.0",
+    info: {
+      title: "Baton",
+      version: context.version,
+      description: `Realtime calls: WebSocket /v1/connect, subprotocol baton.v${PROTOCOL_VERSION}.`,
+    },
+  });
+  app.get("/healthz", (c) => c.json({ ok: true }));
+  app.get("/readyz", async (c) => {
+    const ready = context.accepting() && (await store.healthy().catch(() => false));
+    return c.json({ ok: ready }, ready ? 200 : 503);
+  });
+  app.get("/metrics", async (c) =>
+    c.text(await context.metrics.registry.metrics(), 200, {
+      "content-type": context.metrics.registry.contentType,
+    }),
+  );
+
+  pages(app, context.dashboardDir);
+  return app;
+}
+
+function callerOf(c: Context): Caller {
+  const headers = CallerHeaders.safeParse(
+    Object.fromEntries(
+      ["x-baton-name", "x-baton-role"].flatMap((name) => {
+        const value = c.req.header(name);
+        return value === undefined ? [] : [[name, value]];
+      }),
+    ),
+  );
+  if (!headers.success) throw invalidMessage(headers.error, "The headers");
+  return { name: headers.data["x-baton-name"] ?? "http", role: headers.data["x-baton-role"] ?? "sdk" };
+}
+
+/** Errors of the HTTP library in our words. */
+function httpError(error: Error): BatonError {
+  if (error instanceof HTTPException && error.status === 400) {
+    return new BatonError(
+      "invalid_json",
+      "The body is not JSON. Send one JSON object with content-type application/json.",
+      undefined,
+      { cause: error },
+    );
+  }
+  return toBatonError(error);
+}

@@ -1,0 +1,131 @@
+/** The HTTP API's contract: every route with its schemas. `/openapi.json` is generated from this. */
+import { createRoute, type RouteConfig } from "@hono/zod-openapi";
+import { z } from "zod";
+import { PassControlParams, ReleaseControlParams, TakeControlParams } from "../../protocol/control.ts";
+import { Problem } from "../../protocol/errors.ts";
+import {
+  AcceptHandoffParams,
+  CancelHandoffParams,
+  CompleteHandoffParams,
+  RequestHandoffParams,
+} from "../../protocol/handoff.ts";
+import {
+  CallerHeaders,
+  CreateSandboxBody,
+  EventPage,
+  PositionText,
+  SandboxList,
+  SandboxResult,
+} from "../../protocol/http.ts";
+import { SandboxId } from "../../protocol/ids.ts";
+import { HandoffResult } from "../../protocol/sandbox.ts";
+
+const params = z.object({ id: SandboxId });
+const json = <T extends z.ZodType>(schema: T) => ({ content: { "application/json": { schema } } });
+const answers = <T extends z.ZodType>(description: string, schema: T) => ({
+  200: { description, ...json(schema) },
+  default: {
+    description: "What went wrong, and what to do",
+    content: { "application/problem+json": { schema: Problem } },
+  },
+});
+
+function handoffCall<const P extends string, T extends z.ZodType>(path: P, summary: string, body: T) {
+  return createRoute({
+    method: "post",
+    path,
+    summary,
+    request: { params, headers: CallerHeaders, body: { required: true, ...json(body) } },
+    responses: answers("The handoff, and who drives now", HandoffResult),
+  });
+}
+
+export const routes = {
+  createSandbox: createRoute({
+    method: "post",
+    path: "/v1/sandboxes",
+    summary: "Create a sandbox, and attach or launch its browser",
+    request: { headers: CallerHeaders, body: { required: true, ...json(CreateSandboxBody) } },
+    responses: answers("The sandbox", SandboxResult),
+  }),
+  listSandboxes: createRoute({
+    method: "get",
+    path: "/v1/sandboxes",
+    summary: "List sandboxes in the order of their ids",
+    request: {
+      headers: CallerHeaders,
+      query: z.object({
+        cursor: z.string().max(64).exactOptional(),
+        limit: z.coerce.number().int().min(1).max(500).default(100),
+      }),
+    },
+    responses: answers("A page; `cursor` gives the next one", SandboxList),
+  }),
+  getSandbox: createRoute({
+    method: "get",
+    path: "/v1/sandboxes/{id}",
+    summary: "Read a sandbox",
+    request: { params, headers: CallerHeaders },
+    responses: answers("The sandbox", SandboxResult),
+  }),
+  removeSandbox: createRoute({
+    method: "delete",
+    path: "/v1/sandboxes/{id}",
+    summary: "Remove a sandbox; a browser that the gateway launched ends",
+    request: { params, headers: CallerHeaders },
+    responses: answers("It is gone", z.object({ ok: z.literal(true) })),
+  }),
+  getHandoff: createRoute({
+    method: "get",
+    path: "/v1/sandboxes/{id}/handoff",
+    summary: "Read the newest handoff; with `wait`, once it has ended or the seconds are over",
+    request: {
+      params,
+      headers: CallerHeaders,
+      query: z.object({ wait: z.coerce.number().min(0).max(60).default(0) }),
+    },
+    responses: answers("The handoff, and who drives now", HandoffResult),
+  }),
+  events: createRoute({
+    method: "get",
+    path: "/v1/sandboxes/{id}/events",
+    summary: "Read events after a position; with `Accept: text/event-stream`, follow them",
+    request: { params, headers: CallerHeaders, query: z.object({ since: PositionText.exactOptional() }) },
+    responses: answers("Events, or a snapshot when the log no longer has them", EventPage),
+  }),
+  requestHandoff: handoffCall(
+    "/v1/sandboxes/{id}/handoff",
+    "Ask for a person; the agent stops driving",
+    RequestHandoffParams,
+  ),
+  acceptHandoff: handoffCall(
+    "/v1/sandboxes/{id}/handoff/accept",
+    "Accept the open handoff; first come first served",
+    AcceptHandoffParams,
+  ),
+  completeHandoff: handoffCall(
+    "/v1/sandboxes/{id}/handoff/complete",
+    "Finish the handoff and return control",
+    CompleteHandoffParams,
+  ),
+  cancelHandoff: handoffCall(
+    "/v1/sandboxes/{id}/handoff/cancel",
+    "Withdraw the open handoff",
+    CancelHandoffParams,
+  ),
+  takeControl: handoffCall(
+    "/v1/sandboxes/{id}/control/take",
+    "Take the browser without a handoff",
+    TakeControlParams,
+  ),
+  releaseControl: handoffCall(
+    "/v1/sandboxes/{id}/control/release",
+    "Give the browser, or the claim on a handoff, back",
+    ReleaseControlParams,
+  ),
+  passControl: handoffCall(
+    "/v1/sandboxes/{id}/control/pass",
+    "Pass the browser to somebody else, or to the agent",
+    PassControlParams,
+  ),
+} as const satisfies Record<string, RouteConfig>;

@@ -1,0 +1,90 @@
+#!/usr/bin/env node
+/** The `baton` command: environment and signals in, a running gateway out. The only file that touches `process`. */
+import { parseArgs } from "node:util";
+import { ConfigError, readConfig } from "./config.ts";
+import { createGateway } from "./gateway.ts";
+import { createLogger } from "./ops/log.ts";
+
+const USAGE = `baton: lets a person take over an agent's browser and hand it back
+
+usage: baton [--demo]
+  --demo   start with one sandbox on a small local site, and an agent that gets stuck there
+
+Settings are environment variables that start with BATON_; the README lists them.
+`;
+
+/** Longest a shutdown may take before the process ends all the same. */
+const SHUTDOWN_MS = 10_000;
+
+async function main(): Promise<void> {
+  const args = parseArgs({ options: { demo: { type: "boolean" }, help: { type: "boolean", short: "h" } } });
+  if (args.values.help) {
+    process.stdout.write(USAGE);
+    return;
+  }
+  const config = readConfig(process.env);
+  const log = createLogger({ level: config.logLevel, pretty: process.stdout.isTTY });
+  const gateway = createGateway({
+    host: config.host,
+    port: config.port,
+    heartbeatMs: config.heartbeatMs,
+    settings: { graceMs: config.graceMs, handoffTtlMs: config.handoffTtlMs },
+    logger: log,
+    ...(config.publicUrl !== undefined && { publicUrl: config.publicUrl }),
+    ...(config.chromium !== undefined && { chromium: config.chromium }),
+  });
+  const url = await gateway.listen();
+  if (!["127.0.0.1", "::1", "localhost"].includes(config.host)) {
+    log.warn(`listening on ${config.host}: everybody who reaches this port can drive the browsers behind it`);
+  }
+  log.info(`dashboard: ${url}`);
+  let stopDemo = async (): Promise<void> => {};
+
+  let stopping = false;
+  const stop = (signal: NodeJS.Signals): void => {
+    if (stopping) return;
+    stopping = true;
+    log.info(`${signal}: telling clients to come back, then stopping`);
+    setTimeout(() => process.exit(1), SHUTDOWN_MS).unref();
+    stopDemo()
+      .then(() => gateway.close())
+      .then(
+        () => process.exit(0),
+        (error: unknown) => {
+          log.error({ err: error }, "stopping failed");
+          process.exit(1);
+        },
+      );
+  };
+  process.on("SIGINT", stop);
+  process.on("SIGTERM", stop);
+
+  if (args.values.demo || config.demo) {
+    const { startDemo } = await import("../examples/login-handoff/demo.ts");
+    const demo = await startDemo(url, (line) => log.info(line));
+    stopDemo = () => demo.close();
+    log.info(`live sandbox: ${demo.viewerUrl}`);
+  }
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${explain(error)}\n`);
+  process.exit(1);
+});
+
+/** One clear line per mistake; a stack only for what is ours to mend. */
+function explain(error: unknown): string {
+  if (error instanceof ConfigError) return error.lines.map((line) => `baton: ${line}`).join("\n");
+  if (!(error instanceof Error)) return `baton: ${String(error)}`;
+  const { code } = error as NodeJS.ErrnoException;
+  const port = process.env["BATON_PORT"] ?? "7070";
+  if (code === "EADDRINUSE")
+    return `baton: port ${port} is in use. Set BATON_PORT to a free one, or stop what listens there.`;
+  if (code === "EACCES")
+    return `baton: port ${port} may not be opened by this user. Set BATON_PORT to one above 1023.`;
+  if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND")
+    return `baton: BATON_HOST is not an address of this machine. Set it to 127.0.0.1 or 0.0.0.0.`;
+  if (code?.startsWith("ERR_PARSE_ARGS")) return `baton: ${error.message}\n${USAGE}`;
+  if (error.name === "BrowserError" || error.name === "BatonError") return `baton: ${error.message}`;
+  return `baton: ${error.stack ?? error.message}`;
+}

@@ -1,0 +1,59 @@
+/** Counters that operations need, in Prometheus' text format. One registry per gateway, so that tests can run many. */
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+
+export class Metrics {
+  readonly registry = new Registry();
+
+  readonly messages = new Counter({
+    name: "baton_messages_total",
+    help: "Messages received from clients, by type.",
+    labelNames: ["type"],
+    registers: [this.registry],
+  });
+  readonly refusals = new Counter({
+    name: "baton_refusals_total",
+    help: "Requests answered with an error, by code.",
+    labelNames: ["code"],
+    registers: [this.registry],
+  });
+  readonly events = new Counter({
+    name: "baton_events_total",
+    help: "Sandbox events seen by this node, by type.",
+    labelNames: ["type"],
+    registers: [this.registry],
+  });
+  readonly inputs = new Counter({
+    name: "baton_inputs_total",
+    help: "Input events, by what became of them: dispatched, refused, failed.",
+    labelNames: ["outcome"],
+    registers: [this.registry],
+  });
+  readonly frames = new Counter({
+    name: "baton_frames_total",
+    help: "Preview frames: captured from browsers, sent to viewers, spared slow viewers.",
+    labelNames: ["what"],
+    registers: [this.registry],
+  });
+  readonly drainSeconds = new Histogram({
+    name: "baton_drain_seconds",
+    help: "Time from a change of control to the moment this node's gate had nothing older under way.",
+    buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30],
+    registers: [this.registry],
+  });
+
+  /** Process metrics (memory, event loop); once per registry. */
+  collectProcess(): void {
+    collectDefaultMetrics({ register: this.registry });
+  }
+
+  /** A value that is read when somebody looks. */
+  gauge(name: string, help: string, read: () => number): void {
+    const gauge: Gauge = new Gauge({
+      name,
+      help,
+      registers: [],
+      collect: (): void => gauge.set(read()),
+    });
+    this.registry.registerMetric(gauge);
+  }
+}

@@ -1,0 +1,190 @@
+/** A room's hold on its browser: attached while somebody needs it, with the gate and the preview that go with it. */
+import type { DownMessage } from "../../protocol/down.ts";
+import { BatonError } from "../../protocol/errors.ts";
+import type { InputEvent } from "../../protocol/input.ts";
+import type { Dialog, PreviewStatus, Tab } from "../../protocol/preview.ts";
+import type { Sandbox } from "../../protocol/sandbox.ts";
+import { nanoid } from "nanoid";
+import type { BrowserLink } from "../browser/browser.ts";
+import type { Driver } from "../core/access.ts";
+import { GATE_LEASE_MS, type Command } from "../core/commands.ts";
+import type { Outcome } from "./dispatch.ts";
+import { Gate } from "./gate.ts";
+import { Preview } from "./preview.ts";
+import type { RoomContext } from "./context.ts";
+
+export interface AttachmentHooks {
+  readonly dispatch: (command: Command) => Promise<Outcome>;
+  readonly broadcast: (message: DownMessage) => void;
+  readonly send: (connectionId: string, message: DownMessage) => void;
+  readonly current: () => Sandbox;
+}
+
+interface Attached {
+  readonly gateId: string;
+  readonly attachedAt: number;
+  readonly link: BrowserLink;
+  readonly gate: Gate;
+}
+
+/** A store that is away is asked again after this long, doubled up to the second value. */
+const RETRY_MS = 100;
+/** How long an input waits for the very first connection to the browser. */
+const FIRST_INPUT_MS = 5_000;
+/** How long a detach waits for a page that does not answer. */
+const DETACH_MS = 3_000;
+const MAX_RETRY_MS = 2_000;
+
+export class Attachment {
+  readonly preview: Preview;
+  readonly #sandboxId: string;
+  readonly #context: RoomContext;
+  readonly #hooks: AttachmentHooks;
+  #attached: Attached | null = null;
+  /** Attaching and detaching take turns. */
+  #turn: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(sandboxId: string, context: RoomContext, hooks: AttachmentHooks) {
+    this.#sandboxId = sandboxId;
+    this.#context = context;
+    this.#hooks = hooks;
+    this.preview = new Preview(context.stream, {
+      metrics: context.metrics,
+      aliveMs: context.settings.aliveMs,
+      alive: (viewerId, alive, seq) =>
+        hooks.send(viewerId, { type: "preview.alive", sandboxId, alive, seq, serverTime: Date.now() }),
+    });
+  }
+
+  get tabs(): readonly Tab[] {
+    return this.#attached?.link.tabs ?? [];
+  }
+
+  get dialog(): Dialog | null {
+    return this.#attached?.link.dialog ?? null;
+  }
+
+  /** Somebody is here: attach, or stay attached. */
+  need(): void {
+    if (this.#closed || this.#attached) return;
+    this.#queue(() => this.#attach());
+  }
+
+  update(sandbox: Sandbox): void {
+    const attached = this.#attached;
+    attached?.gate.update(sandbox);
+    if (sandbox.browser && attached && sandbox.browser.attachedAt !== attached.attachedAt) {
+      this.#queue(() => this.#detach());
+      this.#queue(() => this.#attach());
+    }
+  }
+
+  /** @throws BatonError `not_controller`, `browser_unavailable`, `invalid_message`, `input_overflow` */
+  async submit(driver: Driver, epoch: number | undefined, events: readonly InputEvent[]): Promise<void> {
+    // Whoever has only just come waits for the browser to be attached; the fence is checked when that is done.
+    if (!this.#attached) await this.#turn;
+    if (this.#attached?.link.status === "connecting") {
+      await this.#attached.link.ready(AbortSignal.timeout(FIRST_INPUT_MS)).catch(() => {});
+    }
+    if (!this.#attached) {
+      throw new BatonError(
+        "browser_unavailable",
+        "This sandbox has no connected browser. Attach one, or wait until the preview is live.",
+      );
+    }
+    await this.#attached.gate.submit(driver, epoch, events);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#queue(() => this.#detach());
+    await this.#turn;
+    this.preview.close();
+  }
+
+  #queue(step: () => Promise<void>): void {
+    this.#turn = this.#turn.then(step).catch((error: unknown) => {
+      this.#context.log.error(
+        { err: error, sandboxId: this.#sandboxId },
+        "attaching or detaching the browser failed",
+      );
+    });
+  }
+
+  async #attach(): Promise<void> {
+    if (this.#attached) return;
+    const loaded = await this.#context.store.load(this.#sandboxId);
+    if (!loaded?.state.browser || this.#closed) return;
+    const gateId = nanoid();
+    const link = this.#context.browsers.attach(this.#sandboxId, loaded.state.browser.source);
+    const gate = new Gate({
+      link,
+      metrics: this.#context.metrics,
+      drained: (epoch) => this.#persist(gateId, { type: "gate.drained", gateId, epoch }),
+      renew: async (epoch) => {
+        await this.#hooks.dispatch({ type: "gate.renew", gateId, epoch, leaseMs: GATE_LEASE_MS });
+      },
+    });
+    this.#attached = { gateId, attachedAt: loaded.state.browser.attachedAt, link, gate };
+    link.subscribe({
+      status: (status) => this.#status(gateId, status),
+      tabs: (tabs) =>
+        this.#hooks.broadcast({ type: "browser.tabs", sandboxId: this.#sandboxId, tabs: [...tabs] }),
+      dialog: (dialog) =>
+        this.#hooks.broadcast({ type: "browser.dialog", sandboxId: this.#sandboxId, dialog }),
+    });
+    // Registered before it lets anything through: from here on no drain ends without this gate.
+    await this.#hooks.dispatch({ type: "gate.open", gateId });
+    gate.update(this.#hooks.current());
+    this.#status(gateId, link.status);
+    this.preview.use(link);
+  }
+
+  async #detach(): Promise<void> {
+    const attached = this.#attached;
+    if (!attached) return;
+    const { gateId, link, gate } = attached;
+    this.#attached = null;
+    this.preview.use(null);
+    // A hung page must not keep a shutdown waiting for ever. Closing the link ends the wait.
+    const hung = setTimeout(() => void link.close(), DETACH_MS);
+    await gate.close();
+    clearTimeout(hung);
+    await link.close();
+    await this.#hooks.dispatch({ type: "gate.close", gateId }).catch(ignoreMissing);
+    await this.#hooks.dispatch({ type: "browser.status", status: "idle" }).catch(ignoreMissing);
+  }
+
+  #status(gateId: string, status: PreviewStatus): void {
+    if (this.#attached?.gateId !== gateId) return;
+    void this.#persist(gateId, { type: "browser.status", status });
+  }
+
+  /** Until it is stored or this gate is gone: others wait for it. */
+  async #persist(gateId: string, command: Command): Promise<void> {
+    let waitMs = RETRY_MS;
+    while (this.#attached?.gateId === gateId) {
+      try {
+        await this.#hooks.dispatch(command);
+        return;
+      } catch (error) {
+        if (!(error instanceof BatonError) || !error.retryable) {
+          if (!(error instanceof BatonError && error.code === "sandbox_not_found")) {
+            this.#context.log.error(
+              { err: error, sandboxId: this.#sandboxId, command: command.type },
+              "a gate could not report",
+            );
+          }
+          return;
+        }
+        await new Promise((resolve) => setTimeout(resolve, waitMs));
+        waitMs = Math.min(waitMs * 2, MAX_RETRY_MS);
+      }
+    }
+  }
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!(error instanceof BatonError && error.code === "sandbox_not_found")) throw error;
+}

@@ -1,0 +1,18 @@
+/** What rooms are given. */
+import type { Logger } from "../ops/log.ts";
+import type { Metrics } from "../ops/metrics.ts";
+import type { Store } from "../store/store.ts";
+import type { Browsers } from "./browsers.ts";
+import type { RoomSettings } from "./settings.ts";
+
+export interface RoomContext {
+  readonly store: Store;
+  readonly browsers: Browsers;
+  readonly settings: RoomSettings;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  /** Unique among this process's rooms. */
+  readonly stream: number;
+  /** Nobody needs this room any more. */
+  readonly unused: (sandboxId: string) => void;
+}

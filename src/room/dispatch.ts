@@ -1,0 +1,95 @@
+/** Commits commands: load, decide, write, and again when another commit came first. */
+import { createHash } from "node:crypto";
+import { nanoid } from "nanoid";
+import { BatonError } from "../../protocol/errors.ts";
+import type { Handoff } from "../../protocol/handoff.ts";
+import type { Command } from "../core/commands.ts";
+import { nextDeadline, type SandboxState } from "../core/state.ts";
+import { transition } from "../core/transition.ts";
+import type { CommitRecord, Store } from "../store/store.ts";
+
+/** Conflicts in a row before the caller is told; each means that somebody else's commit got through. */
+const MAX_ATTEMPTS = 32;
+
+/** Says that two calls with one idempotency key are the same call. */
+export interface Request {
+  readonly key: string;
+  readonly fingerprint: string;
+}
+
+export interface Outcome {
+  readonly state: SandboxState;
+  /** The handoff right after this call's commit, also when this is a repetition. */
+  readonly handoff: Handoff | null;
+}
+
+/** @param params what the caller asked for, without message ids and without the key itself */
+export function requestOf(operation: string, key: string | undefined, params: unknown): Request | undefined {
+  if (key === undefined) return undefined;
+  const digest = createHash("sha256")
+    .update(JSON.stringify([operation, params]))
+    .digest("base64url");
+  return { key, fingerprint: `${operation}:${digest}` };
+}
+
+/**
+ * @throws BatonError the state machine's refusal, `sandbox_not_found`, `idempotency_conflict`, `conflict`, or
+ *   `unavailable` from the store
+ */
+export async function dispatch(
+  store: Store,
+  sandboxId: string,
+  command: Command,
+  request?: Request,
+): Promise<Outcome> {
+  const key = request?.key ?? nanoid();
+  const fingerprint = request?.fingerprint ?? "";
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+    const loaded = await store.load(sandboxId, request?.key);
+    if (!loaded) throw sandboxNotFound(sandboxId);
+    if (loaded.record) return repeated(loaded.state, loaded.record, fingerprint);
+    const step = transition(loaded.state, command, loaded.now);
+    if (step.kind === "refused") throw step.error;
+    if (step.kind === "same") return { state: loaded.state, handoff: loaded.state.handoff };
+    const { state } = step;
+    const result = await store.commit(sandboxId, {
+      expectedVersion: loaded.version,
+      next: state,
+      events: step.events,
+      dueAt: nextDeadline(state),
+      record: { key, fingerprint, handoff: state.handoff, seq: state.seq },
+    });
+    switch (result.kind) {
+      case "committed":
+        return { state, handoff: state.handoff };
+      case "repeated":
+        return repeated(state, result.record, fingerprint);
+      case "missing":
+        throw sandboxNotFound(sandboxId);
+      case "conflict":
+        break;
+    }
+  }
+  throw new BatonError(
+    "conflict",
+    `Sandbox ${sandboxId} is changing too fast. Nothing was changed; try again.`,
+  );
+}
+
+export function sandboxNotFound(sandboxId: string): BatonError {
+  return new BatonError(
+    "sandbox_not_found",
+    `There is no sandbox ${sandboxId}. Create it with POST /v1/sandboxes.`,
+    { sandboxId },
+  );
+}
+
+function repeated(state: SandboxState, record: CommitRecord, fingerprint: string): Outcome {
+  if (record.fingerprint !== fingerprint) {
+    throw new BatonError(
+      "idempotency_conflict",
+      "This idempotency key was used for a different request. Use a new key for a new request.",
+    );
+  }
+  return { state, handoff: record.handoff };
+}

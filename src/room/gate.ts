@@ -1,0 +1,138 @@
+/**
+ * The last check before anything reaches a browser: one per browser and node. It lets through only the input of the
+ * party that may drive in the epoch it knows, and proves to the others that nothing older is under way (C1 to C6).
+ */
+import { BatonError } from "../../protocol/errors.ts";
+import type { InputEvent } from "../../protocol/input.ts";
+import type { Sandbox } from "../../protocol/sandbox.ts";
+import { mayDrive, type Driver } from "../core/access.ts";
+import { GATE_LEASE_MS } from "../core/commands.ts";
+import { BrowserError, type BrowserLink } from "../browser/browser.ts";
+import type { Metrics } from "../ops/metrics.ts";
+
+export interface GateOptions {
+  readonly link: BrowserLink;
+  readonly metrics: Metrics;
+  /** Nothing older than `epoch` is under way: tell everybody. */
+  readonly drained: (epoch: number) => Promise<void>;
+  /** The page has not answered yet: keep the others waiting. */
+  readonly renew: (epoch: number) => Promise<void>;
+}
+
+type Known = Pick<Sandbox, "epoch" | "control">;
+
+export class Gate {
+  readonly #options: GateOptions;
+  /** What this gate believes. `null`: nothing yet, or no more: closed. */
+  #known: Known | null = null;
+  #draining: Promise<void> | null = null;
+
+  constructor(options: GateOptions) {
+    this.#options = options;
+  }
+
+  /** Learns a newer state. The old holder is shut out before this returns; the drain goes on by itself. */
+  update(known: Known): void {
+    if (this.#known && known.epoch < this.#known.epoch) return;
+    this.#known = known;
+    if (known.control.phase === "draining") this.#draining ??= this.#drain();
+  }
+
+  /**
+   * Puts a batch into the page. Resolves when the browser has handled it.
+   * @param epoch the epoch the sender believed in, if it said so
+   * @throws BatonError `not_controller`, `browser_unavailable`, `invalid_message`, `input_overflow`
+   */
+  async submit(driver: Driver, epoch: number | undefined, events: readonly InputEvent[]): Promise<void> {
+    const refusal = this.#refusal(driver, epoch);
+    if (refusal) {
+      this.#options.metrics.inputs.inc({ outcome: "refused" }, events.length);
+      throw refusal;
+    }
+    const admitted = this.#known?.epoch;
+    // The link may keep an event back for a moment; what leaves after control moved is dropped there (C6).
+    const current = (): boolean => this.#known?.epoch === admitted && this.#refusal(driver, epoch) === null;
+    const sent = events.map(async (event) => this.#options.link.dispatch(event, current));
+    const results = await Promise.allSettled(sent);
+    const failed = results.find((result) => result.status === "rejected");
+    this.#options.metrics.inputs.inc({ outcome: failed ? "failed" : "dispatched" }, events.length);
+    if (failed) throw this.#explain(failed.reason, driver, epoch);
+  }
+
+  /** Shuts everybody out and resolves when nothing is under way. */
+  async close(): Promise<void> {
+    this.#known = null;
+    await this.#draining;
+    await this.#options.link.drain();
+  }
+
+  async #drain(): Promise<void> {
+    const stop = this.#options.metrics.drainSeconds.startTimer();
+    const renewing = setInterval(() => {
+      const known = this.#known;
+      if (known) void this.#options.renew(known.epoch).catch(() => {});
+    }, GATE_LEASE_MS / 3);
+    try {
+      // Control may move on while the page answers; whatever the newest epoch is then, nothing older is under way.
+      let drained: number | undefined;
+      while (this.#known?.control.phase === "draining" && this.#known.epoch !== drained) {
+        await this.#options.link.drain();
+        drained = this.#known?.epoch;
+        if (drained !== undefined) await this.#options.drained(drained);
+      }
+    } finally {
+      clearInterval(renewing);
+      stop();
+      this.#draining = null;
+    }
+  }
+
+  #refusal(driver: Driver, epoch: number | undefined): BatonError | null {
+    const known = this.#known;
+    if (known && mayDrive(known.control, driver) && (epoch === undefined || epoch === known.epoch)) {
+      if (this.#options.link.status === "live") return null;
+      return new BatonError(
+        "browser_unavailable",
+        "The browser is not connected. Wait until the preview is live again.",
+        {
+          status: this.#options.link.status,
+        },
+      );
+    }
+    return notController(known, driver, epoch);
+  }
+
+  #explain(reason: unknown, driver: Driver, epoch: number | undefined): BatonError {
+    if (!(reason instanceof BrowserError)) {
+      return new BatonError("internal", "The input could not be sent. Try again.", undefined, {
+        cause: reason,
+      });
+    }
+    if (reason.code === "fenced")
+      return this.#refusal(driver, epoch) ?? notController(this.#known, driver, epoch);
+    return new BatonError(reason.code, reason.message, undefined, { cause: reason });
+  }
+}
+
+function notController(known: Known | null, driver: Driver, epoch: number | undefined): BatonError {
+  const control = known?.control;
+  const controller = control?.controller ?? (control?.mode === "ai" ? "ai" : undefined);
+  const stale = known !== null && epoch !== undefined && epoch !== known.epoch;
+  const details = {
+    ...(controller !== undefined && { controller }),
+    ...(control && { controlMode: control.mode, phase: control.phase }),
+    ...(known && { epoch: known.epoch }),
+    ...(stale && { stale: true }),
+  };
+  return new BatonError("not_controller", `${why()} The input was dropped.`, details);
+
+  function why(): string {
+    if (!control) return "Control is being established. Wait for the next event.";
+    if (control.phase === "draining") return "Control is changing hands. Wait for control.active.";
+    if (stale && mayDrive(control, driver))
+      return "Control has moved since this was sent. Send it again with the present epoch.";
+    if (controller === "ai") return "The agent drives now. Take control first.";
+    if (controller === undefined) return "A handoff is waiting and nobody drives. Accept it first.";
+    return `${controller} drives now. Wait for them, or ask them to pass control.`;
+  }
+}

@@ -1,0 +1,43 @@
+/** One client in one room, as the room sees it. */
+import type { DownMessage } from "../../protocol/down.ts";
+import type { Position } from "../../protocol/ids.ts";
+import type { SandboxEvent } from "../../protocol/sandbox.ts";
+import type { Role } from "../../protocol/sandbox.ts";
+import type { FrameSink } from "./preview.ts";
+
+/** What a room may do with a client. Sessions implement it for sockets, the event stream for HTTP. */
+export interface Client extends FrameSink {
+  readonly connectionId: string;
+  readonly clientId: string;
+  readonly name: string;
+  readonly role: Role;
+  send(message: DownMessage): void;
+  /** The same, already encoded: one text for all members. */
+  sendText(text: string): void;
+  /** The room can no longer bring this client up to date; it must come back with its position. */
+  lost(): void;
+}
+
+export interface JoinOptions {
+  /** Ties the answer to its request. */
+  readonly id: string;
+  /** The client's position; events after it are sent if the log still has them, else a snapshot. */
+  readonly since?: Position;
+  /** Takes resume prompts. */
+  readonly resume?: boolean;
+  /** Reads the log only: needs no browser, and is not shown to others. */
+  readonly passive?: boolean;
+}
+
+export interface Member extends Required<Pick<JoinOptions, "resume" | "passive">> {
+  readonly client: Client;
+  /** Number of the last event this client was given. */
+  seq: number;
+  /** Events that arrive while the client's past is being read; `null` once it is up to date. */
+  backlog: { readonly event: SandboxEvent; readonly text: string }[] | null;
+}
+
+/** People, and programs that stand in for one by name. Their leaving starts the grace time (H5). */
+export function standsFor(client: Pick<Client, "role" | "name">, controller: string | undefined): boolean {
+  return client.name === controller && client.role !== "agent" && client.role !== "viewer";
+}

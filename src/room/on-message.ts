@@ -1,0 +1,200 @@
+/** What each message does. Exhaustive; answers are returned, and the session sends them. */
+import type { DownMessage } from "../../protocol/down.ts";
+import { BatonError } from "../../protocol/errors.ts";
+import { driverOf } from "../core/access.ts";
+import { authorize, type Committed } from "./operations.ts";
+import type { Greeted, Session } from "./session.ts";
+
+/** Sandboxes one socket may follow. */
+const MAX_JOINED = 1_000;
+
+export function onMessage(session: Session, message: Greeted): void {
+  const { operations, lobby } = session.context;
+  switch (message.type) {
+    case "ping":
+      return session.send({ type: "pong", id: message.id, serverTime: Date.now() });
+
+    case "sandbox.join":
+      return session.enqueue(message, () => join(session, message));
+    case "sandbox.leave":
+      return session.enqueue(message, async () => {
+        leave(session, message.sandboxId);
+        return done(message.id);
+      });
+    case "lobby.join":
+      return session.enqueue(message, async () => {
+        authorize(session, "lobby.join");
+        await lobby.join(session, message.id);
+        return null;
+      });
+    case "lobby.leave":
+      return session.enqueue(message, async () => {
+        lobby.leave(session.connectionId);
+        return done(message.id);
+      });
+
+    case "handoff.get":
+      return session.enqueue(message, async () => ({
+        type: "result",
+        id: message.id,
+        result: await operations.get(message.sandboxId, session),
+      }));
+    case "handoff.request":
+      return change(session, message, (params) => operations.request(message.sandboxId, session, params));
+    case "handoff.accept":
+      return change(
+        session,
+        message,
+        (params) => operations.accept(message.sandboxId, session, params),
+        message.controller,
+      );
+    case "handoff.complete":
+      return change(session, message, (params) => operations.complete(message.sandboxId, session, params));
+    case "handoff.cancel":
+      return change(session, message, (params) => operations.cancel(message.sandboxId, session, params));
+    case "control.take":
+      return change(
+        session,
+        message,
+        (params) => operations.take(message.sandboxId, session, params),
+        message.controller,
+      );
+    case "control.release":
+      return change(session, message, (params) => operations.release(message.sandboxId, session, params));
+    case "control.pass":
+      return change(session, message, (params) => operations.pass(message.sandboxId, session, params));
+
+    case "input":
+      // Beside the queue: a click must not wait for an answer that the store owes to an earlier call.
+      return void session.reply(message, () => input(session, message));
+
+    case "preview.start":
+      return session.enqueue(message, async () => {
+        authorize(session, "preview.start");
+        const room = session.roomOf(message.sandboxId);
+        const { type: _, id, sandboxId, ...options } = message;
+        session.send({ type: "preview.started", id, sandboxId, stream: room.attachment.preview.stream });
+        room.watch(session, options);
+        return null;
+      });
+    case "preview.stop":
+      return session.enqueue(message, async () => {
+        session.roomOf(message.sandboxId).unwatch(session.connectionId);
+        return done(message.id);
+      });
+    case "preview.ack":
+      return session.joined
+        .get(message.sandboxId)
+        ?.room.attachment.preview.shown(session.connectionId, message.seq);
+
+    case "resume.claim":
+      return session.enqueue(message, async () => {
+        authorize(session, "resume.claim");
+        const { requestId } = message;
+        const by = { name: session.name, role: session.role };
+        await session.roomOf(message.sandboxId).dispatch({
+          type: "resume.claim",
+          requestId,
+          clientId: session.clientId,
+          sessionId: session.connectionId,
+          by,
+        });
+        return done(message.id);
+      });
+    case "resume.answer":
+      return session.enqueue(message, async () => {
+        authorize(session, "resume.answer");
+        const { requestId, ok, response } = message;
+        const by = { name: session.name, role: session.role };
+        await session.roomOf(message.sandboxId).dispatch({
+          type: "resume.answer",
+          requestId,
+          clientId: session.clientId,
+          ok,
+          ...(response !== undefined && { response }),
+          by,
+        });
+        return done(message.id);
+      });
+  }
+}
+
+async function join(session: Session, message: Extract<Greeted, { type: "sandbox.join" }>): Promise<null> {
+  authorize(session, "sandbox.join");
+  const { sandboxId } = message;
+  if (session.joined.size >= MAX_JOINED && !session.joined.has(sandboxId)) {
+    throw new BatonError(
+      "too_many",
+      `One socket may follow ${MAX_JOINED} sandboxes. Leave some, or open another socket.`,
+      { limit: "joined" },
+    );
+  }
+  leave(session, sandboxId);
+  const { room, release } = await session.context.rooms.acquire(sandboxId);
+  session.joined.set(sandboxId, { room, release });
+  // The socket may have closed while the room was opened: nobody else would let go of it.
+  if (session.gone) {
+    leave(session, sandboxId);
+    return null;
+  }
+  try {
+    const { id, since, resume } = message;
+    await room.join(session, { id, ...(since && { since }), ...(resume !== undefined && { resume }) });
+  } catch (error) {
+    leave(session, sandboxId);
+    throw error;
+  }
+  return null;
+}
+
+function leave(session: Session, sandboxId: string): void {
+  const joined = session.joined.get(sandboxId);
+  if (!joined) return;
+  session.joined.delete(sandboxId);
+  joined.room.leave(session.connectionId);
+  joined.release();
+}
+
+async function input(
+  session: Session,
+  message: Extract<Greeted, { type: "input" }>,
+): Promise<DownMessage | null> {
+  authorize(session, "input");
+  const room = session.roomOf(message.sandboxId);
+  await room.attachment.submit(
+    driverOf(session.role, session.name, message.controller),
+    message.epoch,
+    message.events,
+  );
+  return message.id === undefined ? null : done(message.id);
+}
+
+type Call = Extract<Greeted, { id: string; sandboxId: string }>;
+
+/**
+ * A change keeps its turn until it is committed; its answer may take longer and does not hold up the next one.
+ * @param controller who holds the browser after it
+ */
+function change<M extends Call>(
+  session: Session,
+  message: M,
+  start: (params: Omit<M, "type" | "id" | "sandboxId">) => Promise<Committed>,
+  controller?: string,
+): void {
+  const { type: _, id, sandboxId, ...params } = message;
+  session.enqueue(message, async () => {
+    const { settled } = await start(params);
+    // A person who closed the page before the commit leaves nobody's `leave` behind to start the grace time (H5).
+    if (session.gone && controller !== undefined && controller === session.name) {
+      const { room, release } = await session.context.rooms.acquire(sandboxId);
+      room.checkAway(controller);
+      release();
+    }
+    void session.reply({ id, sandboxId }, async () => ({ type: "result", id, result: await settled }));
+    return null;
+  });
+}
+
+function done(id: string): DownMessage {
+  return { type: "done", id };
+}

@@ -1,0 +1,281 @@
+/**
+ * The calls of the handoff and control API, as the socket and HTTP offer them: check the right, commit, wait until the
+ * change is in force, answer. A call that is answered is durable (H6).
+ */
+import { nanoid } from "nanoid";
+import type { PassControlParams, ReleaseControlParams, TakeControlParams } from "../../protocol/control.ts";
+import { BatonError } from "../../protocol/errors.ts";
+import type {
+  AcceptHandoffParams,
+  CancelHandoffParams,
+  CompleteHandoffParams,
+  Handoff,
+  HandoffOrigin,
+  RequestHandoffParams,
+} from "../../protocol/handoff.ts";
+import type { HandoffResult, Role, Sandbox } from "../../protocol/sandbox.ts";
+import { allowed, type Operation } from "../core/access.ts";
+import type { Command } from "../core/commands.ts";
+import { publicView } from "../core/state.ts";
+import { requestOf } from "./dispatch.ts";
+import { handoffResult } from "./result.ts";
+import type { Room } from "./room.ts";
+import type { Rooms } from "./rooms.ts";
+
+export interface Caller {
+  readonly name: string;
+  readonly role: Role;
+}
+
+/** How a call goes on after its commit; the next call of the same client need not wait for it. */
+export interface Committed {
+  readonly settled: Promise<HandoffResult>;
+}
+
+type Keyed = { readonly idempotencyKey?: string };
+
+/** @throws BatonError `forbidden` */
+export function authorize(caller: Caller, operation: Operation): void {
+  if (allowed(caller.role, operation)) return;
+  throw new BatonError(
+    "forbidden",
+    `The role ${caller.role} may not use ${operation}. Connect with a role that may.`,
+    {
+      role: caller.role,
+      operation,
+    },
+  );
+}
+
+export class Operations {
+  readonly #rooms: Rooms;
+
+  constructor(rooms: Rooms) {
+    this.#rooms = rooms;
+  }
+
+  async get(sandboxId: string, caller: Caller): Promise<HandoffResult> {
+    authorize(caller, "handoff.get");
+    const { room, release } = await this.#rooms.acquire(sandboxId);
+    try {
+      return this.#answer(room.sandbox, room.sandbox.handoff);
+    } finally {
+      release();
+    }
+  }
+
+  /** Long poll: answers when the handoff has ended and control has arrived, or when the time is over, whatever then is. */
+  async waitForEnd(
+    sandboxId: string,
+    caller: Caller,
+    waitMs: number,
+    signal: AbortSignal,
+  ): Promise<HandoffResult> {
+    authorize(caller, "handoff.get");
+    const { room, release } = await this.#rooms.acquire(sandboxId);
+    try {
+      const ended = ({ handoff, control }: Sandbox): boolean =>
+        handoff?.status !== "pending" && handoff?.status !== "accepted" && control.phase === "active";
+      const sandbox = await room.until(ended, waitMs, signal).catch((error: unknown) => {
+        if (error instanceof BatonError && error.code === "timeout") return room.sandbox;
+        throw error;
+      });
+      return this.#answer(sandbox, sandbox.handoff);
+    } finally {
+      release();
+    }
+  }
+
+  request(sandboxId: string, caller: Caller, params: RequestHandoffParams): Promise<Committed> {
+    authorize(caller, "handoff.request");
+    return this.#change(sandboxId, caller, "handoff.request", params, {
+      type: "handoff.request",
+      requestId: nanoid(),
+      reason: params.reason,
+      message: params.message,
+      requestedBy: params.requestedBy ?? originOf(caller.role),
+      ...(params.resumePrompt !== undefined && { resumePrompt: params.resumePrompt }),
+      expiresInMs: params.expiresInMs ?? this.#rooms.context.settings.handoffTtlMs,
+    });
+  }
+
+  accept(sandboxId: string, caller: Caller, params: AcceptHandoffParams): Promise<Committed> {
+    authorize(caller, "handoff.accept");
+    const { controller, requestId } = params;
+    const command: Command = {
+      type: "handoff.accept",
+      controller,
+      ...(requestId !== undefined && { requestId }),
+    };
+    return this.#change(sandboxId, caller, "handoff.accept", params, command, controller);
+  }
+
+  complete(sandboxId: string, caller: Caller, params: CompleteHandoffParams): Promise<Committed> {
+    authorize(caller, "handoff.complete");
+    const { settings } = this.#rooms.context;
+    const command: Command = {
+      type: "handoff.complete",
+      controller: params.controller,
+      ...(params.requestId !== undefined && { requestId: params.requestId }),
+      returnControlTo: params.returnControlTo ?? "ai",
+      runResumePrompt: params.runResumePrompt ?? false,
+      ...(params.note !== undefined && { note: params.note }),
+      override: allowed(caller.role, "handoff.override"),
+    };
+    return this.#change(
+      sandboxId,
+      caller,
+      "handoff.complete",
+      params,
+      command,
+      undefined,
+      async (room, handoff) => {
+        if (!params.runResumePrompt || handoff?.resumePrompt === undefined) return undefined;
+        return resumeOutcome(room, handoff.requestId, params.resumeWaitMs ?? settings.resumeWaitMs);
+      },
+    );
+  }
+
+  cancel(sandboxId: string, caller: Caller, params: CancelHandoffParams): Promise<Committed> {
+    authorize(caller, "handoff.cancel");
+    const { requestId, note, by } = params;
+    const command: Command = {
+      type: "handoff.cancel",
+      ...(requestId !== undefined && { requestId }),
+      ...(note !== undefined && { note }),
+    };
+    return this.#change(
+      sandboxId,
+      by === undefined ? caller : { ...caller, name: by },
+      "handoff.cancel",
+      params,
+      command,
+    );
+  }
+
+  take(sandboxId: string, caller: Caller, params: TakeControlParams): Promise<Committed> {
+    authorize(caller, "control.take");
+    if (params.force) authorize(caller, "control.force");
+    const command: Command = {
+      type: "control.take",
+      controller: params.controller,
+      force: params.force ?? false,
+    };
+    return this.#change(sandboxId, caller, "control.take", params, command, params.controller);
+  }
+
+  release(sandboxId: string, caller: Caller, params: ReleaseControlParams): Promise<Committed> {
+    authorize(caller, "control.release");
+    return this.#change(sandboxId, caller, "control.release", params, {
+      type: "control.release",
+      controller: params.controller,
+    });
+  }
+
+  pass(sandboxId: string, caller: Caller, params: PassControlParams): Promise<Committed> {
+    authorize(caller, "control.pass");
+    const command: Command = { type: "control.pass", controller: params.controller, to: params.to };
+    return this.#change(sandboxId, caller, "control.pass", params, command);
+  }
+
+  /**
+   * @param claimant the person who must hold the browser when this answers (C2)
+   * @param after what the answer waits for once control has arrived
+   */
+  async #change(
+    sandboxId: string,
+    caller: Caller,
+    operation: Operation,
+    params: Keyed,
+    command: Command,
+    claimant?: string,
+    after?: (room: Room, handoff: Handoff | null) => Promise<HandoffResult["resume"]>,
+  ): Promise<Committed> {
+    const { room, release } = await this.#rooms.acquire(sandboxId);
+    try {
+      const { idempotencyKey, ...rest } = params;
+      const request = requestOf(operation, idempotencyKey, rest);
+      const outcome = await room.dispatch(
+        { ...command, by: { name: caller.name, role: caller.role } },
+        request,
+      );
+      const settled = this.#settle(room, publicView(outcome.state), outcome.handoff, claimant, after).finally(
+        release,
+      );
+      // Somebody awaits it; until then a rejection is not an unhandled one.
+      settled.catch(() => {});
+      return { settled };
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  async #settle(
+    room: Room,
+    committed: Sandbox,
+    handoff: Handoff | null,
+    claimant: string | undefined,
+    after: ((room: Room, handoff: Handoff | null) => Promise<HandoffResult["resume"]>) | undefined,
+  ): Promise<HandoffResult> {
+    const { drainWaitMs } = this.#rooms.context.settings;
+    const arrived = (now: Sandbox): boolean =>
+      now.seq >= committed.seq && (now.epoch > committed.epoch || now.control.phase === "active");
+    const sandbox = await room.until(arrived, drainWaitMs).catch((error: unknown) => {
+      if (!(error instanceof BatonError && error.code === "timeout")) throw error;
+      const text =
+        "The change is recorded, but the page has not finished what it was doing. Wait for control.active, or repeat the call to wait on.";
+      throw new BatonError("timeout", text, { epoch: committed.epoch });
+    });
+    if (claimant !== undefined && sandbox.control.controller !== claimant) {
+      throw new BatonError(
+        "not_controller",
+        "Control moved on before it arrived. Read the sandbox to see who drives.",
+        {
+          ...(sandbox.control.controller !== undefined && { controller: sandbox.control.controller }),
+          epoch: sandbox.epoch,
+        },
+      );
+    }
+    const resume = await after?.(room, handoff);
+    return this.#answer(room.sandbox, handoff, resume);
+  }
+
+  #answer(sandbox: Sandbox, handoff: Handoff | null, resume?: HandoffResult["resume"]): HandoffResult {
+    return handoffResult(sandbox, handoff, this.#rooms.context.settings.publicUrl(), resume);
+  }
+}
+
+/** Waits for the agent's answer. Without one in time the prompt still stands: it is stored, and will be delivered. */
+async function resumeOutcome(
+  room: Room,
+  requestId: string,
+  waitMs: number,
+): Promise<NonNullable<HandoffResult["resume"]>> {
+  const answered = ({ resume }: Sandbox): boolean =>
+    resume?.requestId !== requestId || resume.status === "answered" || resume.status === "failed";
+  const sandbox = await room.until(answered, waitMs).catch((error: unknown) => {
+    if (error instanceof BatonError && error.code === "timeout") return room.sandbox;
+    throw error;
+  });
+  const { resume } = sandbox;
+  if (resume?.requestId !== requestId) return { ok: true };
+  return {
+    ok: resume.status !== "failed",
+    ...(resume.sessionId !== undefined && { sessionId: resume.sessionId }),
+    ...(resume.response !== undefined && { response: resume.response }),
+  };
+}
+
+function originOf(role: Role): HandoffOrigin {
+  switch (role) {
+    case "agent":
+    case "worker":
+    case "sdk":
+      return role;
+    case "operator":
+    case "viewer":
+    case "admin":
+      return "dashboard";
+  }
+}

@@ -1,0 +1,156 @@
+/** All rooms of this node: opened when somebody needs one, closed a while after the last has gone. */
+import { BatonError } from "../../protocol/errors.ts";
+import type { BrowserSource } from "../../protocol/http.ts";
+import type { EventActor, Sandbox } from "../../protocol/sandbox.ts";
+import { initialState, nextDeadline, publicView } from "../core/state.ts";
+import { announce } from "../core/step.ts";
+import { dispatch, sandboxNotFound } from "./dispatch.ts";
+import type { RoomContext } from "./context.ts";
+import { Room } from "./room.ts";
+
+export type RoomsContext = Omit<RoomContext, "stream" | "unused">;
+
+interface Entry {
+  readonly opening: Promise<Room>;
+  linger: NodeJS.Timeout | undefined;
+}
+
+export class Rooms {
+  readonly context: RoomsContext;
+  readonly #entries = new Map<string, Entry>();
+  readonly #closing = new Set<Promise<void>>();
+  #streams = 0;
+  #closed = false;
+
+  constructor(context: RoomsContext) {
+    this.context = context;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /**
+   * The room, held open until `release` is called.
+   * @throws BatonError `sandbox_not_found`, `unavailable`
+   */
+  async acquire(sandboxId: string): Promise<{ room: Room; release: () => void }> {
+    if (this.#closed)
+      throw new BatonError("unavailable", "The gateway is shutting down. Connect again in a moment.");
+    const entry = this.#entries.get(sandboxId) ?? this.#open(sandboxId);
+    const room = await entry.opening;
+    clearTimeout(entry.linger);
+    return { room, release: room.hold() };
+  }
+
+  /**
+   * Creates a sandbox, and starts or checks its browser first: an answered call has a browser that works.
+   * Creating the same sandbox with the same browser again answers the one that is there.
+   * @throws BatonError `sandbox_exists`; BrowserError when there is no such browser
+   */
+  async create(
+    sandboxId: string,
+    source: BrowserSource | null,
+    by: EventActor,
+    signal: AbortSignal,
+  ): Promise<Sandbox> {
+    const { store, browsers } = this.context;
+    const existing = await store.load(sandboxId);
+    if (existing)
+      return sameBrowser(existing.state.browser?.source ?? null, source, publicView(existing.state));
+    if (source && "launch" in source) await browsers.launch(sandboxId, source.url, signal);
+    else if (source) await browsers.check(source, signal);
+    try {
+      return await this.#store(sandboxId, source, by);
+    } catch (error) {
+      if (!(error instanceof BatonError && error.code === "sandbox_exists"))
+        await browsers.release(sandboxId);
+      throw error;
+    }
+  }
+
+  /** @throws BatonError `sandbox_not_found` */
+  async remove(sandboxId: string): Promise<void> {
+    if (!(await this.context.store.remove(sandboxId))) throw sandboxNotFound(sandboxId);
+    const entry = this.#entries.get(sandboxId);
+    if (entry) await this.#close(entry).catch(() => {});
+    await this.context.browsers.release(sandboxId);
+  }
+
+  /** Looks at every sandbox with a deadline that has passed; any number of nodes may do the same at once. */
+  async tick(limit: number): Promise<number> {
+    const due = await this.context.store.due(limit);
+    for (const sandboxId of due) {
+      await dispatch(this.context.store, sandboxId, { type: "tick" }).catch((error: unknown) => {
+        if (error instanceof BatonError && error.code === "sandbox_not_found") return;
+        throw error;
+      });
+    }
+    return due.length;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    // A room that failed to open is not there to be closed.
+    await Promise.allSettled([...this.#entries.values()].map((entry) => this.#close(entry)));
+    await Promise.all(this.#closing);
+  }
+
+  async #store(sandboxId: string, source: BrowserSource | null, by: EventActor): Promise<Sandbox> {
+    const { store } = this.context;
+    const now = await store.now();
+    const empty = initialState(sandboxId, source, now);
+    const { state, events } = announce(empty, empty, "sandbox.created", now, by);
+    if (await store.create(state, events, nextDeadline(state))) return publicView(state);
+    // Somebody else created it meanwhile.
+    const winner = await store.load(sandboxId);
+    if (!winner) throw sandboxNotFound(sandboxId);
+    return sameBrowser(winner.state.browser?.source ?? null, source, publicView(winner.state));
+  }
+
+  #open(sandboxId: string): Entry {
+    this.#streams += 1;
+    const context: RoomContext = {
+      ...this.context,
+      stream: this.#streams,
+      unused: () => this.#unused(entry),
+    };
+    const entry: Entry = { opening: Room.open(sandboxId, context), linger: undefined };
+    this.#entries.set(sandboxId, entry);
+    entry.opening.catch(() => {
+      if (this.#entries.get(sandboxId) === entry) this.#entries.delete(sandboxId);
+    });
+    return entry;
+  }
+
+  #unused(entry: Entry): void {
+    clearTimeout(entry.linger);
+    entry.linger = setTimeout(() => {
+      void entry.opening.then((room) => (room.idle ? this.#close(entry) : undefined)).catch(() => {});
+    }, this.context.settings.lingerMs);
+  }
+
+  async #close(entry: Entry): Promise<void> {
+    clearTimeout(entry.linger);
+    const room = await entry.opening;
+    // A room that is closing already may have a successor under the same id.
+    if (this.#entries.get(room.sandboxId) === entry) this.#entries.delete(room.sandboxId);
+    const closing = room.close().catch((error: unknown) => {
+      this.context.log.error({ err: error, sandboxId: room.sandboxId }, "closing a room failed");
+    });
+    this.#closing.add(closing);
+    await closing;
+    this.#closing.delete(closing);
+  }
+}
+
+function sameBrowser(existing: BrowserSource | null, asked: BrowserSource | null, sandbox: Sandbox): Sandbox {
+  if (asked === null || JSON.stringify(existing) === JSON.stringify(asked)) return sandbox;
+  throw new BatonError(
+    "sandbox_exists",
+    `Sandbox ${sandbox.sandboxId} exists with another browser. Remove it first, or choose another id.`,
+    {
+      sandboxId: sandbox.sandboxId,
+    },
+  );
+}

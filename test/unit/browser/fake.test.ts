@@ -1,0 +1,44 @@
+import { BrowserError } from "../../../src/browser/browser.ts";
+import { FakeBrowserProvider } from "../../../src/browser/fake.ts";
+import { browserLinkContract } from "../../contract/browser-link.ts";
+
+browserLinkContract("fake", async () => {
+  const provider = new FakeBrowserProvider();
+  const { browser } = provider;
+  return {
+    attach: () => provider.attach({ endpoint: async () => "ws://fake.invalid/" }),
+    attachNowhere: () =>
+      provider.attach({
+        endpoint: async () => {
+          throw new BrowserError("browser_attach_failed", "nobody is there");
+        },
+      }),
+    async freshPage() {
+      browser.navigate("http://site.invalid/");
+      browser.received.length = 0;
+    },
+    async seen() {
+      return browser.received.splice(0).map(({ event }) => {
+        if (event.kind === "mouse") return `mouse${event.action}`;
+        return event.kind === "key" ? `key${event.action} ${event.key}` : event.kind;
+      });
+    },
+    async openPopup() {
+      browser.openTab("http://site.invalid/popup", browser.active?.tabId);
+    },
+    async openAlert() {
+      browser.openDialog({ type: "alert", message: "stop" });
+    },
+    async freeze() {
+      browser.holdAnswers();
+    },
+    async wake() {
+      browser.answer();
+    },
+    async kill() {
+      browser.crash();
+      browser.restart();
+    },
+    async close() {},
+  };
+});

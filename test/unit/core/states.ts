@@ -1,0 +1,98 @@
+/** The states of the transition table, each reached by commands alone. Gate g1 is open in all of them. */
+import type { Command } from "../../../src/core/commands.ts";
+import { nextDeadline } from "../../../src/core/state.ts";
+import { cmd, Walk } from "./support.ts";
+
+const ai = (): Walk => {
+  const walk = new Walk();
+  walk.run(cmd("gate.open"), cmd("browser.status"));
+  return walk;
+};
+const after = (start: () => Walk, ...commands: Command[]) => {
+  return (): Walk => {
+    const walk = start();
+    walk.run(...commands);
+    return walk;
+  };
+};
+const settled = (start: () => Walk) => (): Walk => start().drain();
+const late = (start: () => Walk) => (): Walk => {
+  const walk = start();
+  walk.now = nextDeadline(walk.state) ?? walk.now;
+  return walk;
+};
+
+const pendingDraining = after(ai, cmd("handoff.request"));
+const pending = settled(pendingDraining);
+const accepted = after(pending, cmd("handoff.accept"));
+const acceptedDraining = after(pendingDraining, cmd("handoff.accept"));
+const acceptedAway = after(accepted, cmd("controller.away"));
+const humanDraining = after(ai, cmd("control.take"));
+const human = settled(humanDraining);
+const resumeWaiting = settled(after(accepted, cmd("handoff.complete", { runResumePrompt: true })));
+const resumeRunning = after(resumeWaiting, cmd("resume.claim"));
+
+export const STATES = {
+  ai,
+  aiDraining: after(human, cmd("control.release")),
+  pending,
+  pendingDraining,
+  accepted,
+  acceptedDraining,
+  acceptedAway,
+  human,
+  humanDraining,
+  humanAway: after(human, cmd("controller.away")),
+  resumeWaiting,
+  resumeRunning,
+  resumeAway: after(resumeRunning, cmd("resume.away")),
+  resumeAnswered: after(resumeRunning, cmd("resume.answer")),
+  resumeFailed: after(resumeRunning, cmd("resume.answer", { ok: false })),
+  cancelled: settled(after(accepted, cmd("handoff.cancel"))),
+  expired: settled(after(late(pending), cmd("tick"))),
+} satisfies Record<string, () => Walk>;
+export type StateName = keyof typeof STATES;
+export const NAMES = Object.keys(STATES) as StateName[];
+
+export const AGENT = ["ai", "aiDraining"] as const;
+export const COMPLETED = [
+  "resumeWaiting",
+  "resumeRunning",
+  "resumeAway",
+  "resumeAnswered",
+  "resumeFailed",
+] as const;
+export const CLOSED = [...COMPLETED, "cancelled", "expired"] as const;
+export const PENDING = ["pending", "pendingDraining"] as const;
+export const ACCEPTED = ["accepted", "acceptedDraining", "acceptedAway"] as const;
+export const OPEN = [...PENDING, ...ACCEPTED] as const;
+export const HUMAN = ["human", "humanDraining", "humanAway"] as const;
+/** States in which ann holds the browser. */
+export const ANN = [...ACCEPTED, ...HUMAN] as const;
+export const NO_HANDOFF = [...AGENT, ...HUMAN] as const;
+export const DRAINING = ["aiDraining", "pendingDraining", "acceptedDraining", "humanDraining"] as const;
+/** Every state but those. */
+export const but = (...names: readonly StateName[]): readonly StateName[] =>
+  NAMES.filter((name) => !names.includes(name));
+export const ALL = but();
+
+/** Status of the newest handoff, of the newest resume prompt, and whether its program is away. */
+export const EXPECTED_RECORDS: Record<StateName, [string | null, string | null, boolean]> = {
+  ai: [null, null, false],
+  aiDraining: [null, null, false],
+  pending: ["pending", null, false],
+  pendingDraining: ["pending", null, false],
+  accepted: ["accepted", null, false],
+  acceptedDraining: ["accepted", null, false],
+  acceptedAway: ["accepted", null, false],
+  human: [null, null, false],
+  humanDraining: [null, null, false],
+  humanAway: [null, null, false],
+  resumeWaiting: ["completed", "waiting", false],
+  resumeRunning: ["completed", "running", false],
+  resumeAway: ["completed", "running", true],
+  resumeAnswered: ["completed", "answered", false],
+  resumeFailed: ["completed", "failed", false],
+  cancelled: ["cancelled", null, false],
+  expired: ["expired", null, false],
+};

@@ -1,0 +1,19 @@
+import { MemoryStore } from "../../../src/store/memory.ts";
+import { describeStoreContract } from "../../contract/store.ts";
+
+describeStoreContract("memory", async () => {
+  let now = 1_700_000_000_000;
+  const store = new MemoryStore({ now: () => now, logLength: 60 });
+  return {
+    store,
+    peer: store,
+    advance: (ms) => {
+      now += ms;
+    },
+    logKeeps: 60,
+    logForgetsAfter: 60,
+    recordsKeep: 512,
+    recordsForgetAfter: 512,
+    close: async () => store.close(),
+  };
+});
