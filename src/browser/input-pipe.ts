@@ -49,7 +49,10 @@ export class InputPipe {
     if (this.#ended !== undefined) return Promise.reject(unavailable(this.#ended));
     const problem = this.#problem(event);
     if (problem !== undefined) return Promise.reject(new BrowserError("invalid_message", problem));
-    const waiting = this.#queue.length + (this.#tracker.active?.unanswered ?? 0);
+    // What gets a person out of such a page is not for the page to take.
+    const isWayOut = event.kind === "navigate" || event.kind === "tab" || event.kind === "dialog";
+    const unanswered = isWayOut ? 0 : (this.#tracker.active?.unanswered ?? 0);
+    const waiting = this.#queue.length + unanswered;
     const last = this.#queue.at(-1);
     const replaces = last !== undefined && isSameMove(last.event, event);
     if (waiting >= MAX_WAITING && !replaces) {

@@ -33,6 +33,8 @@ const FLAGS = [
   // Bars above the page ("unsupported flag", "restore pages?") would take part of its viewport.
   "--disable-infobars",
   "--hide-crash-restore-bubble",
+  // Otherwise Chromium drops input, and says it was handled, until a new page has been painted.
+  "--allow-pre-commit-input",
   // The desktop's key ring may ask for a password that nobody is there to type.
   "--password-store=basic",
   "--use-mock-keychain",

@@ -49,7 +49,9 @@ function begun(tab: PageTab, navigation: Promise<unknown>, url?: string): Sent {
     }
     throw error;
   });
-  return { answer: Promise.race([checked, tab.session.send("Page.getNavigationHistory")]) };
+  // In the middle of a navigation this one may be refused; that it was answered is enough.
+  const later = tab.session.send("Page.getNavigationHistory").catch(() => undefined);
+  return { answer: Promise.race([checked, later]) };
 }
 
 export async function paste(

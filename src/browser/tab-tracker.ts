@@ -10,6 +10,8 @@ import { within } from "./within.ts";
 const MAX_TABS = 200;
 /** How long a page may take to say whether it is visible before it counts as busy. */
 const VISIBILITY_TIMEOUT_MS = 300;
+/** Round trips to a page until it is taken for visible, though it says that it is not. */
+const MAX_LOOKS = 20;
 /** How long the browser may take to open or close a tab that a person asked for. */
 const TAB_TIMEOUT_MS = 2_000;
 /** A page that crashes again and again is left alone after this many reloads within the window. */
@@ -96,6 +98,8 @@ export class TabTracker {
 
   async select(tab: PageTab): Promise<void> {
     await this.#connection.browser.send("Target.activateTarget", { targetId: tab.tabId });
+    // Before that the page still says that it is hidden, which would count as another tab being in front.
+    await this.#comesToFront(tab);
     this.#activate(this.#tabs.get(tab.tabId));
   }
 
@@ -152,6 +156,7 @@ export class TabTracker {
     session.on("Page.frameStoppedLoading", ({ frameId }) => {
       if (!isMain(frameId)) return;
       setLoading(false);
+      this.#refreshHistory(tab);
       this.#refreshTitle(tab);
     });
     session.on("Page.domContentEventFired", () => this.#refreshTitle(tab));
@@ -248,13 +253,21 @@ export class TabTracker {
   /** A new tab is shown, unless it was opened in the background (Ctrl+click). */
   async #follow(tab: PageTab): Promise<void> {
     const before = this.#active;
-    // Its window may not have come to the front yet when it is asked first: look until one of the two is visible.
-    for (let attempt = 0; attempt < 10; attempt++) {
-      if ((await this.#isVisible(tab)) !== false) break;
-      if (before && (await this.#isVisible(before)) === true) return;
-    }
+    if (!(await this.#comesToFront(tab, before)) || tab === this.#active) return;
     if (this.#active !== before) await this.#followVisible();
     else if (this.#tabs.has(tab.tabId)) this.#activate(tab);
+  }
+
+  /**
+   * A tab's page learns some milliseconds late that it is in front. Resolves to false when `rival` is visible; a page
+   * that does not answer (it is busy, or held by a debugger) counts as in front.
+   */
+  async #comesToFront(tab: PageTab, rival?: PageTab): Promise<boolean> {
+    for (let look = 0; look < MAX_LOOKS; look++) {
+      if ((await this.#isVisible(tab)) !== false) break;
+      if (rival && (await this.#isVisible(rival)) === true) return false;
+    }
+    return true;
   }
 
   async #followVisible(): Promise<void> {

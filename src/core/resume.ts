@@ -6,7 +6,7 @@ import { announce, changed, refuse, same, silently, type Transition } from "./st
 
 const ended = (resume: Resume): boolean => resume.status === "answered" || resume.status === "failed";
 
-/** Adds the newest; at the bound the oldest ended one leaves, else the oldest. */
+/** Adds the newest; the oldest ended one leaves first, else the oldest. */
 export function addResume(
   resumes: readonly Resume[],
   handoff: Handoff,
@@ -15,8 +15,8 @@ export function addResume(
 ): readonly Resume[] {
   const added: Resume = { requestId: handoff.requestId, status: "waiting", prompt, handoff, updatedAt: now };
   if (resumes.length < MAX_RESUMES) return [...resumes, added];
-  const leaving = resumes.find(ended) ?? resumes[0];
-  return [...resumes.filter((resume) => resume !== leaving), added];
+  const firstEnded = resumes.findIndex(ended);
+  return [...resumes.filter((_, index) => index !== Math.max(firstEnded, 0)), added];
 }
 
 /** The prompt an agent should be given now: only once it may drive, oldest first. */

@@ -55,7 +55,9 @@ function apply(state: SandboxState, command: Command, now: number): Transition {
     case "resume.away":
       return resume.away(state, command, now);
     case "browser.attach": {
-      const browser = { source: command.source, status: "idle" as const, attachedAt: now, updatedAt: now };
+      // Another browser has another `attachedAt`, also when the clock stood still in between.
+      const attachedAt = Math.max(now, (state.browser?.attachedAt ?? 0) + 1);
+      const browser = { source: command.source, status: "idle" as const, attachedAt, updatedAt: now };
       return changed(announce(state, { ...state, browser }, "browser.changed", now, command.by));
     }
     case "browser.status": {

@@ -1,3 +1,4 @@
+import "./setup-zod.ts";
 import { render } from "preact";
 import { App } from "./app.tsx";
 import { startClock } from "./state/clock.ts";

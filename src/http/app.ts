@@ -1,7 +1,6 @@
 /** The HTTP API, the pages, and what operations look at. Built on the web's Request and Response: any transport serves it. */
 import { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
 import { secureHeaders } from "hono/secure-headers";
 import { nanoid } from "nanoid";
@@ -17,6 +16,7 @@ import { authorize, type Caller, type Committed, type Operations } from "../room
 import type { Rooms } from "../room/rooms.ts";
 import { toBatonError } from "../room/session.ts";
 import type { Store } from "../store/store.ts";
+import { bodyLimit } from "./body-limit.ts";
 import { eventStream } from "./event-stream.ts";
 import { pages } from "./pages.ts";
 import { problemResponse } from "./problem.ts";
@@ -87,17 +87,7 @@ export function createApp(context: AppContext): OpenAPIHono {
       throw new BatonError("unavailable", "The gateway is shutting down. Try again in a moment.");
     await next();
   });
-  app.use(
-    "/v1/*",
-    bodyLimit({
-      maxSize: MAX_MESSAGE_BYTES,
-      onError: () => {
-        throw new BatonError("message_too_large", `A body may have ${MAX_MESSAGE_BYTES} bytes. Send less.`, {
-          maxBytes: MAX_MESSAGE_BYTES,
-        });
-      },
-    }),
-  );
+  app.use("/v1/*", bodyLimit(MAX_MESSAGE_BYTES));
 
   app.openapi(routes.createSandbox, async (c) => {
     const caller = callerOf(c);

@@ -49,8 +49,11 @@ export class Preview {
   #unsubscribe: (() => void) | null = null;
   #newest: { readonly bytes: Uint8Array; readonly seq: number } | null = null;
   #seq = 0;
-  /** Lets Chromium send the next picture; held until a viewer has taken this one. */
-  #done: (() => void) | null = null;
+  /**
+   * Let Chromium send more pictures; held until a viewer has taken the newest. It sends a few ahead, and counts each
+   * that was never answered against the next.
+   */
+  #done: (() => void)[] = [];
   #heartbeat: NodeJS.Timeout | undefined;
   #pace: NodeJS.Timeout | undefined;
 
@@ -71,7 +74,7 @@ export class Preview {
   use(link: BrowserLink | null): void {
     this.#unsubscribe?.();
     this.#link = link;
-    this.#done = null;
+    this.#done = [];
     this.#unsubscribe = link?.subscribe({ frame: (frame, done) => this.#captured(frame, done) }) ?? null;
     this.#capture();
   }
@@ -128,7 +131,7 @@ export class Preview {
       this.#heartbeat = undefined;
       // An hour-old picture must not greet the next viewer.
       this.#newest = null;
-      this.#done = null;
+      this.#done = [];
       return;
     }
     this.#link?.startScreencast({
@@ -149,7 +152,7 @@ export class Preview {
     const { capturedAt, viewportWidth, viewportHeight } = frame;
     const header = { stream: this.stream, seq: this.#seq, capturedAt, viewportWidth, viewportHeight };
     this.#newest = { seq: this.#seq, bytes: encodeFrame(header, frame.jpeg) };
-    this.#done = done;
+    this.#done.push(done);
     for (const viewer of this.#viewers.values()) this.#offer(viewer);
   }
 
@@ -185,7 +188,7 @@ export class Preview {
   #continueCapture(): void {
     clearTimeout(this.#pace);
     const newest = this.#newest;
-    if (!this.#done || !newest) return;
+    if (this.#done.length === 0 || !newest) return;
     const waits = [...this.#viewers.values()]
       .filter((viewer) => viewer.sent >= newest.seq && hasRoom(viewer))
       .map((viewer) => viewer.notBefore - performance.now());
@@ -195,9 +198,7 @@ export class Preview {
       this.#pace = setTimeout(() => this.#continueCapture(), waitMs);
       return;
     }
-    const done = this.#done;
-    this.#done = null;
-    done();
+    for (const done of this.#done.splice(0)) done();
   }
 }
 

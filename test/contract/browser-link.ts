@@ -120,7 +120,9 @@ export function browserLinkContract(name: string, start: () => Promise<BrowserHa
       const refused = { code: "invalid_message" };
       await expect(link.dispatch({ kind: "navigate", to: "url" })).rejects.toMatchObject(refused);
       await expect(link.dispatch({ kind: "tab", action: "select" })).rejects.toMatchObject(refused);
-      await expect(link.dispatch({ kind: "tab", action: "close", tabId: "none" })).rejects.toMatchObject(refused);
+      await expect(link.dispatch({ kind: "tab", action: "close", tabId: "none" })).rejects.toMatchObject(
+        refused,
+      );
       await expect(link.dispatch({ kind: "dialog", accept: true })).rejects.toMatchObject(refused);
     });
 
@@ -183,13 +185,18 @@ export function browserLinkContract(name: string, start: () => Promise<BrowserHa
     it("finds the browser again after it died, and says so", async () => {
       const states: LinkStatus[] = [];
       link.subscribe({ status: (status) => states.push(status) });
+      const first = next<Frame>(link, (found) => ({ frame: (frame) => found(frame) }));
       link.startScreencast({ quality: 40 });
+      await first;
       const pending = link.dispatch({ kind: "mouse", action: "down", x: 400, y: 300 });
+      const picture = new Promise<void>((resolve) => {
+        link.subscribe({ frame: () => void (states.length > 0 && resolve()) });
+      });
       await harness.kill(link);
       await pending;
       await until(link, () => link.status === "live" && states.length >= 2);
       expect(states).toEqual(["reconnecting", "live"]);
-      await next<Frame>(link, (found) => ({ frame: (frame) => found(frame) }));
+      await picture;
       expect(await link.probe(5_000)).toBe(true);
       await link.drain();
     });

@@ -1,62 +1,49 @@
 import { useSignal } from "@preact/signals";
 import { initials } from "../lib/names.ts";
 import { confirmName, myName, nameUnconfirmed, setName } from "../state/name.ts";
+import { showToast } from "../state/toasts.ts";
 
-/** The person's name, to be read and changed in place. A hint says so once. */
+/** The person's name, to be read and changed in place. Says what it is for until it was touched once. */
 export function NameField({ locked }: { locked?: string | undefined }) {
   const draft = useSignal<string | undefined>(undefined);
-  const problem = useSignal<string | undefined>(undefined);
   const name = myName.value;
 
   const commit = (): void => {
     const typed = draft.value;
     draft.value = undefined;
     if (typed === undefined || typed.trim() === name) return;
-    problem.value = setName(typed);
+    const problem = setName(typed);
+    if (problem !== undefined) showToast({ tone: "bad", text: problem });
   };
   const onKeyDown = (event: KeyboardEvent & { currentTarget: HTMLInputElement }): void => {
+    if (event.key === "Escape") draft.value = undefined;
     if (event.key === "Enter") event.currentTarget.blur();
-    if (event.key !== "Escape") return;
-    draft.value = undefined;
-    problem.value = undefined;
   };
   return (
-    <div class="name-field">
+    <label class="name-field">
+      {nameUnconfirmed.value && <span class="name-hint">Others see you as</span>}
       <span class="avatar" aria-hidden="true">
         {initials(name)}
       </span>
       <input
         data-testid="name-input"
-        class="name-input"
+        class={nameUnconfirmed.value ? "name-input is-new" : "name-input"}
         aria-label="Your name, as others see it"
-        aria-invalid={problem.value !== undefined}
-        title={locked ?? "Others see this name when you drive"}
+        title={locked ?? "Others see this name when you drive. Click to change it."}
         value={draft.value ?? name}
         size={Math.min(22, Math.max(6, (draft.value ?? name).length))}
         maxLength={128}
         readOnly={locked !== undefined}
         autocomplete="nickname"
         spellcheck={false}
+        onFocus={(event) => {
+          event.currentTarget.select();
+          confirmName();
+        }}
         onInput={(event) => (draft.value = event.currentTarget.value)}
         onBlur={commit}
         onKeyDown={onKeyDown}
       />
-      {problem.value !== undefined ? (
-        <p class="name-hint is-bad" role="alert">
-          {problem.value}
-        </p>
-      ) : (
-        nameUnconfirmed.value && (
-          <div class="name-hint">
-            <p>
-              Others see you as <strong>{name}</strong>. Click the name to change it.
-            </p>
-            <button type="button" class="button small" onClick={confirmName}>
-              Got it
-            </button>
-          </div>
-        )
-      )}
-    </div>
+    </label>
   );
 }

@@ -77,7 +77,8 @@ export function listenToPointers(
     pendingMove = move;
   };
   const press = (point: Point, button: MouseButton, count: 1 | 2 | 3, modifiers: number): void => {
-    flushMove();
+    // The press brings its own move.
+    pendingMove = undefined;
     held.add(button);
     pressCount = count;
     const bits = modifiers === 0 ? {} : { modifiers };

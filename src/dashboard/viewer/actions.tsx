@@ -11,6 +11,18 @@ const BUSY_LABELS: Readonly<Record<Action, string>> = {
   "take-over": "Taking over…",
 };
 
+/** Only what somebody waits for stands out; taking the browser from others does not. */
+const FIRST_LOOK: Readonly<Record<Action, string>> = {
+  accept: "primary",
+  done: "primary",
+  "give-back": "primary",
+  "take-control": "",
+  "take-over": "",
+  cancel: "quiet",
+};
+
+const TO_THE_QUEUE = "Put the request back into the queue, for another person";
+
 /** What this person can do now, the likeliest first in reading order and last in the row: nearest to the thumb. */
 export function Actions({ room }: { room: Room }) {
   const control = room.control.value;
@@ -18,8 +30,7 @@ export function Actions({ room }: { room: Room }) {
   const controller = sandbox?.control.controller;
   const label = (action: Action): string => {
     if (action === "take-over" && controller !== undefined) return `Take over from ${controller}`;
-    if (action === "give-back" && sandbox?.control.mode === "shared") return "Back to the queue";
-    if (action === "give-back") return "Give back to the agent";
+    if (action === "give-back" && sandbox?.control.mode === "human") return "Give back to the agent";
     return ACTION_LABELS[action];
   };
   const busy = room.busy.value;
@@ -30,7 +41,8 @@ export function Actions({ room }: { room: Room }) {
           key={action}
           type="button"
           data-testid={action}
-          class={index === 0 ? "button primary" : action === "cancel" ? "button quiet" : "button"}
+          class={`button ${index === 0 ? FIRST_LOOK[action] : action === "cancel" ? "quiet" : ""}`}
+          title={action === "give-back" && sandbox?.control.mode === "shared" ? TO_THE_QUEUE : undefined}
           disabled={busy !== undefined || !room.connected.value}
           aria-expanded={action === "done" ? room.donePanelOpen.value : undefined}
           onClick={() => act(room, action)}

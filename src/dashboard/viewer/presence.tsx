@@ -1,5 +1,5 @@
 import { initials } from "../lib/names.ts";
-import { groupMembers } from "../lib/members.ts";
+import { groupMembers, type Person } from "../lib/members.ts";
 import type { Room } from "../state/room.ts";
 import { passTo } from "../state/room-actions.ts";
 
@@ -24,11 +24,7 @@ export function Presence({ room }: { room: Room }) {
               {person.me && <span class="meta"> you</span>}
             </span>
             <span class="meta presence-role">
-              {person.name === controller
-                ? "drives"
-                : person.watching
-                  ? `${person.role}, watching`
-                  : person.role}
+              {stateOf(person, controller)}
               {person.count > 1 && ` ×${person.count}`}
             </span>
             {driving && !person.me && person.mayDrive && (
@@ -47,4 +43,9 @@ export function Presence({ room }: { room: Room }) {
       </ul>
     </section>
   );
+}
+
+function stateOf(person: Person, controller: string | undefined): string {
+  if (person.name === controller && person.mayDrive) return "drives";
+  return person.role === "operator" && person.watching ? "watching" : person.role;
 }

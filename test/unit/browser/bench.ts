@@ -67,8 +67,12 @@ export class Site {
   add(html: string): { path: string; url: string; loaded: Promise<void> } {
     const path = `/p${this.#pages.size}`;
     this.#pages.set(path, html);
-    const loaded = new Promise<void>((resolve) => this.#ready.set(path, resolve));
-    return { path, url: this.origin + path, loaded };
+    return { path, url: this.origin + path, loaded: this.loads(path) };
+  }
+
+  /** Resolves when a browser loads the page from now on. */
+  loads(path: string): Promise<void> {
+    return new Promise((resolve) => this.#ready.set(path, resolve));
   }
 
   async close(): Promise<void> {
@@ -87,10 +91,13 @@ export interface Bench {
   evaluate(expression: string, tabId?: string): Promise<unknown>;
   /** What the shown page has got, once `condition` holds in it. Clears the record. */
   seen(condition: string): Promise<string[]>;
+  crashShownPage(): Promise<void>;
   close(): Promise<void>;
 }
 
-export async function chromiumProcess(options: Partial<ChromiumProcessOptions> = {}): Promise<ChromiumProcess> {
+export async function chromiumProcess(
+  options: Partial<ChromiumProcessOptions> = {},
+): Promise<ChromiumProcess> {
   return new ChromiumProcess({ executablePath: await findChromium(), ...options });
 }
 
@@ -110,6 +117,7 @@ export async function startBench(linkOptions: Partial<ChromiumLinkOptions> = {})
     const { result, exceptionDetails } = await session.send("Runtime.evaluate", {
       expression,
       awaitPromise: true,
+      userGesture: true,
       returnByValue: true,
     });
     if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
@@ -127,6 +135,11 @@ export async function startBench(linkOptions: Partial<ChromiumLinkOptions> = {})
     },
     async seen(condition) {
       return (await evaluate(`until(() => ${condition}).then(() => seen.splice(0))`)) as string[];
+    },
+    async crashShownPage() {
+      const session = await sessions.get(shownTab(link));
+      // Never answered: the page it is sent to dies of it.
+      session?.post("Page.crash");
     },
     async close() {
       connection.close();

@@ -36,7 +36,10 @@ browserLinkContract("Chromium", async () => {
     },
     async freeze(link) {
       // A synchronous request holds the page up until the site answers it.
-      await evaluate(link, `void setTimeout(() => { const r = new XMLHttpRequest(); r.open("GET", "/hold", false); r.send(); })`);
+      await evaluate(
+        link,
+        `void setTimeout(() => { const r = new XMLHttpRequest(); r.open("GET", "/hold", false); r.send(); })`,
+      );
       await bench.site.held;
     },
     async wake() {

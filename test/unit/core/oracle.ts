@@ -93,6 +93,13 @@ export class Oracle {
     this.#checkHandoff(view, event, next, command, at);
     this.#checkGrant(view, next, command, at);
     this.#checkResume(event, next, command, at);
+    if (command.type === "browser.attach" && event.type === "browser.changed") {
+      assert.notEqual(
+        next.browser?.attachedAt,
+        view.browser?.attachedAt,
+        "another browser looks like the old one",
+      );
+    }
     if (event.type === "control.away") {
       assert.equal(command.type, "controller.away");
       const graceMs = command.type === "controller.away" ? command.graceMs : 0;

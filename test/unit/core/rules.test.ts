@@ -307,6 +307,16 @@ describe("events", () => {
     for (const hidden of ["9222", "secret", "g1", "gates", "draining"]) expect(view).not.toContain(hidden);
   });
 
+  it("every browser that is attached can be told from the one before, whatever the clock does", () => {
+    const walk = new Walk();
+    const seen = [walk.state.browser?.attachedAt];
+    for (const ms of [0, 5, -1_000, 0]) {
+      expect(walk.wait(ms).run(cmd("browser.attach"))).toEqual(["browser.changed"]);
+      seen.push(walk.state.browser?.attachedAt);
+    }
+    expect(new Set(seen).size).toBe(5);
+  });
+
   it("a sandbox without a browser has no browser state to change", () => {
     const step = transition(
       initialState("box", null, START),

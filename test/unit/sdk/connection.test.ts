@@ -1,5 +1,4 @@
-import { once } from "node:events";
-import { getEventListeners } from "node:events";
+import { getEventListeners, once } from "node:events";
 import { createServer } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
@@ -20,7 +19,7 @@ const status = (client: { onStatus(listener: (status: string) => void): () => vo
   client.onStatus((value) => seen.listener(value));
   return {
     seen,
-    async until(wanted: string) {
+    until: async (wanted: string) => {
       while ((await seen.next()) !== wanted);
     },
   };
@@ -199,8 +198,8 @@ describe("going away and coming back", () => {
     const measured = recorder<number | undefined>();
     client.onStatus((_, latencyMs) => measured.listener(latencyMs));
     peer.answersPings = false;
-    peer.socket.on("message", (data) => {
-      const message = JSON.parse(String(data)) as { type: string; id: string };
+    peer.socket.on("message", (data: Buffer) => {
+      const message = JSON.parse(data.toString()) as { type: string; id: string };
       if (message.type !== "ping") return;
       peer.send({ type: "pong", id: message.id, serverTime: Date.now() + 60_000 });
     });
@@ -261,7 +260,12 @@ describe("calls", () => {
     const peer = await gateway.peer();
     const calls = [
       box.acceptHumanHandoff({ controller: "Bo", requestId: "first" }),
-      box.completeHumanHandoff({ controller: "Bo", returnControlTo: "ai", runResumePrompt: true, note: "Done" }),
+      box.completeHumanHandoff({
+        controller: "Bo",
+        returnControlTo: "ai",
+        runResumePrompt: true,
+        note: "Done",
+      }),
       box.takeControl({ force: true }),
       box.releaseControl(),
       box.passControl({ to: "ai" }),
@@ -351,10 +355,12 @@ describe("calls", () => {
     const client = gateway.client();
     await client.ready();
     const message = "ü".repeat(1_000);
-    await expect(client.sandbox("box").requestHumanHandoff({ reason: "mfa", message })).rejects.toMatchObject({
-      code: "message_too_large",
-      details: { maxBytes: 2_000 },
-    });
+    await expect(client.sandbox("box").requestHumanHandoff({ reason: "mfa", message })).rejects.toMatchObject(
+      {
+        code: "message_too_large",
+        details: { maxBytes: 2_000 },
+      },
+    );
   });
 
   it("lets go of everything at close", async () => {
@@ -422,7 +428,9 @@ describe("what is not of the protocol", () => {
     const peer = await gateway.peer();
     const call = box.getHandoff();
     const { id } = await peer.next("handoff.get");
-    peer.raw(JSON.stringify({ type: "error", id, code: "of_a_later_version", message: "", retryable: false }));
+    peer.raw(
+      JSON.stringify({ type: "error", id, code: "of_a_later_version", message: "", retryable: false }),
+    );
     await expect(call).rejects.toMatchObject({ code: "internal" });
     const other = box.getHandoff();
     peer.done((await peer.next("handoff.get")).id);

@@ -2,8 +2,8 @@ import { getEventListeners } from "node:events";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { SandboxUpdate } from "../../../src/sdk/api.ts";
 import { MAX_WATCH_BACKLOG } from "../../../src/sdk/watch.ts";
-import { eventOf, nobody, recorder, resultOf, sandboxOf } from "./fixtures.ts";
-import { type Peer, ScriptedGateway } from "./scripted-gateway.ts";
+import { eventOf, nobody, recorder, sandboxOf } from "./fixtures.ts";
+import { ScriptedGateway } from "./scripted-gateway.ts";
 
 let gateway: ScriptedGateway;
 beforeEach(async () => {
@@ -25,14 +25,6 @@ async function following() {
   return { client, box, updates, peer, join };
 }
 
-/** Resolves once the client has handled everything sent on this socket so far. */
-async function handled(peer: Peer, box: ReturnType<ReturnType<ScriptedGateway["client"]>["sandbox"]>) {
-  const call = box.getHandoff();
-  const { id } = await peer.next("handoff.get");
-  peer.send({ type: "result", id, result: resultOf() });
-  await call;
-}
-
 describe("following a sandbox", () => {
   it("gives the same handle for one id, and joins only when something needs it", async () => {
     const client = gateway.client();
@@ -40,7 +32,7 @@ describe("following a sandbox", () => {
     expect(client.sandbox("box")).toBe(box);
     expect(box.current).toBeUndefined();
     const peer = await gateway.peer();
-    await handled(peer, box);
+    await peer.handledBy(box);
     expect(peer.types()).not.toContain("sandbox.join");
     box.subscribe(() => {});
     box.subscribe(() => {});
@@ -48,7 +40,7 @@ describe("following a sandbox", () => {
     const join = await peer.acceptJoin(sandboxOf());
     expect(join).not.toHaveProperty("since");
     expect(join).not.toHaveProperty("resume");
-    await handled(peer, box);
+    await peer.handledBy(box);
     expect(peer.types().filter((type) => type === "sandbox.join")).toHaveLength(1);
     expect(box.current?.sandbox).toEqual(sandboxOf());
   });
@@ -61,7 +53,7 @@ describe("following a sandbox", () => {
     expect(first.event?.type).toBe("handoff.requested");
     expect(first.sandbox).toMatchObject({ epoch: 101, seq: 6, control: nobody });
     expect(first.connected).toBe(true);
-    await handled(peer, box);
+    await peer.handledBy(box);
     // The second is of an older epoch: such an event cannot follow the first.
     expect(seqs(updates.calls)).not.toContain(7);
   });
@@ -76,11 +68,11 @@ describe("following a sandbox", () => {
     peer.event(eventOf(9));
     const rejoin = await peer.next("sandbox.join");
     expect(rejoin).not.toHaveProperty("since");
-    await handled(peer, box);
+    await peer.handledBy(box);
     expect(box.current).toMatchObject({ connected: false, sandbox: { seq: 6 } });
     peer.joined(rejoin, sandboxOf({ seq: 9 }));
     peer.event(eventOf(10));
-    await handled(peer, box);
+    await peer.handledBy(box);
     expect(seqs(updates.calls)).toEqual([5, 6, 6, 9, 10]);
     expect(updates.calls.at(-2)).not.toHaveProperty("event");
     expect(box.current?.connected).toBe(true);
@@ -94,7 +86,7 @@ describe("following a sandbox", () => {
     const rejoin = await peer.next("sandbox.join");
     expect(rejoin).not.toHaveProperty("since");
     peer.joined(rejoin, sandboxOf({ seq: 5, epoch: 200 }));
-    await handled(peer, box);
+    await peer.handledBy(box);
     expect(box.current?.sandbox.epoch).toBe(200);
   });
 
@@ -110,11 +102,25 @@ describe("following a sandbox", () => {
     second.continues(rejoin, { epoch: 102, seq: 8 });
     second.event(eventOf(7, { epoch: 102 }));
     second.event(eventOf(8, { epoch: 102 }));
-    await handled(second, box);
+    await second.handledBy(box);
     const rest = updates.calls.slice(3);
     expect(seqs(rest)).toEqual([6, 7, 8]);
     // Old until the last of what was missed is there.
     expect(rest.map(({ connected }) => connected)).toEqual([false, false, true]);
+  });
+
+  it("E2: leaves a gap to the answer of a join that is under way", async () => {
+    const { updates, peer, box } = await following();
+    peer.kill();
+    const second = await gateway.peer();
+    const rejoin = await second.next("sandbox.join");
+    second.event(eventOf(7));
+    second.continues(rejoin, { epoch: 100, seq: 7 });
+    second.event(eventOf(6));
+    second.event(eventOf(7));
+    await second.handledBy(box);
+    expect(seqs(updates.calls).slice(-2)).toEqual([6, 7]);
+    expect(second.types().filter((type) => type === "sandbox.join")).toHaveLength(1);
   });
 
   it("E2: starts afresh when the gateway no longer has its position", async () => {
@@ -125,7 +131,7 @@ describe("following a sandbox", () => {
     expect(rejoin.since).toEqual({ epoch: 100, seq: 5 });
     second.joined(rejoin, sandboxOf({ seq: 50, epoch: 300 }));
     second.event(eventOf(51, { epoch: 300 }));
-    await handled(second, box);
+    await second.handledBy(box);
     expect(seqs(updates.calls).slice(-2)).toEqual([50, 51]);
   });
 
@@ -217,7 +223,7 @@ describe("following a sandbox", () => {
     peer.kill();
     const second = await gateway.peer();
     await second.next("sandbox.join");
-    await handled(second, fresh);
+    await second.handledBy(fresh);
     expect(second.types().filter((type) => type === "sandbox.join")).toHaveLength(1);
   });
 });
@@ -227,7 +233,7 @@ describe("watch", () => {
     const { box, peer } = await following();
     const slow = box.watch();
     for (let seq = 6; seq <= 105; seq += 1) peer.event(eventOf(seq));
-    await handled(peer, box);
+    await peer.handledBy(box);
     const seen: number[] = [];
     for await (const { sandbox } of slow) {
       seen.push(sandbox.seq);
@@ -266,7 +272,7 @@ describe("watch", () => {
     for (let seq = 6; seq < 6 + MAX_WATCH_BACKLOG; seq += 1) {
       peer.event(eventOf(seq));
     }
-    await handled(peer, box);
+    await peer.handledBy(box);
     await expect(watch.next()).rejects.toMatchObject({ code: "too_many", message: /consume it faster/ });
     expect(await watch.next()).toEqual({ done: true, value: undefined });
     await expect(other.next()).rejects.toMatchObject({ code: "too_many" });

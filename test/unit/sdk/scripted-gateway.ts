@@ -8,7 +8,7 @@ import { DownMessage } from "../../../protocol/down.ts";
 import { ERRORS, type ErrorCode } from "../../../protocol/errors.ts";
 import type { Sandbox, SandboxEvent } from "../../../protocol/sandbox.ts";
 import type { UpMessage, UpType } from "../../../protocol/up.ts";
-import type { BatonClient, ClientOptions } from "../../../src/sdk/api.ts";
+import type { BatonClient, ClientOptions, SandboxHandle } from "../../../src/sdk/api.ts";
 import { connect } from "../../../src/sdk/node.ts";
 
 type UpOf<T extends UpType> = Extract<UpMessage, { type: T }>;
@@ -42,8 +42,8 @@ export class Peer {
 
   constructor(socket: WebSocket) {
     this.socket = socket;
-    socket.on("message", (data) => {
-      const message = decodeUp(String(data));
+    socket.on("message", (data: Buffer) => {
+      const message = decodeUp(data.toString());
       if (message.type === "ping") {
         if (this.answersPings) this.send({ type: "pong", id: message.id, serverTime: Date.now() });
         return;
@@ -113,6 +113,19 @@ export class Peer {
   continues(join: UpOf<"sandbox.join">, position: { epoch: number; seq: number }): void {
     const { sandboxId, id } = join;
     this.send({ ...around, type: "sandbox.joined", id, sandboxId, position });
+  }
+
+  /**
+   * Resolves once the client has handled all that was sent to it, and what it sent in return is in `received`: the
+   * first call's answer comes after the one, the second call after the other.
+   */
+  async handledBy(handle: SandboxHandle): Promise<void> {
+    for (let round = 0; round < 2; round += 1) {
+      const call = handle.getHandoff();
+      const { id } = await this.next("handoff.get");
+      this.send({ type: "result", id, result: { ok: true, handoff: null, preview: null } });
+      await call;
+    }
   }
 
   /** The connection is cut, without a goodbye. */

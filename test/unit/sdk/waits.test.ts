@@ -35,9 +35,7 @@ async function isSettled(
     settled = true;
   };
   promise.then(note, note);
-  const call = box.getHandoff();
-  peer.send({ type: "result", id: (await peer.next("handoff.get")).id, result: resultOf() });
-  await call;
+  await peer.handledBy(box);
   return settled;
 }
 
@@ -48,7 +46,11 @@ describe("waitForHandoff", () => {
     const wait = box.waitForHandoff();
     const accepted: Handoff = { ...pending, status: "accepted", controller: "Ada", updatedAt: 15 };
     peer.event(
-      eventOf(6, { epoch: 101, type: "handoff.accepted", changes: { handoff: accepted, control: drivenBy("Ada") } }),
+      eventOf(6, {
+        epoch: 101,
+        type: "handoff.accepted",
+        changes: { handoff: accepted, control: drivenBy("Ada") },
+      }),
     );
     expect(await isSettled(wait, scene)).toBe(false);
     const draining = { ...ai, phase: "draining" } as const;
@@ -68,7 +70,9 @@ describe("waitForHandoff", () => {
     const { box, peer } = await joined(sandboxOf({ handoff: pending, control: nobody }));
     const wait = box.waitForHandoff({ requestId: "first" });
     const over = { ...pending, status, updatedAt: 20 };
-    peer.event(eventOf(6, { epoch: 101, type: `handoff.${status}`, changes: { handoff: over, control: ai } }));
+    peer.event(
+      eventOf(6, { epoch: 101, type: `handoff.${status}`, changes: { handoff: over, control: ai } }),
+    );
     await expect(wait).resolves.toEqual(over);
   });
 
@@ -88,7 +92,11 @@ describe("waitForHandoff", () => {
     const wait = box.waitForHandoff();
     const draining = { ...ai, phase: "draining" } as const;
     peer.event(
-      eventOf(6, { epoch: 101, type: "handoff.completed", changes: { handoff: completed, control: draining } }),
+      eventOf(6, {
+        epoch: 101,
+        type: "handoff.completed",
+        changes: { handoff: completed, control: draining },
+      }),
     );
     peer.event(
       eventOf(7, { epoch: 102, type: "handoff.requested", changes: { handoff: newer, control: nobody } }),
@@ -199,9 +207,7 @@ describe("waitForControl", () => {
     peer.send({ type: "result", id: (await peer.next("control.take")).id, result: resultOf() });
     await call;
     const wait = box.waitForControl();
-    peer.event(
-      eventOf(6, { epoch: 101, changes: { control: { ...drivenBy("Ada"), mode: "human" } } }),
-    );
+    peer.event(eventOf(6, { epoch: 101, changes: { control: { ...drivenBy("Ada"), mode: "human" } } }));
     await expect(wait).resolves.toBe("human");
   });
 

@@ -1,0 +1,100 @@
+import { describe, expect, it } from "vitest";
+import { decodeFrame, encodeFrame, FRAME_HEADER_BYTES, type FrameHeader } from "../../../protocol/frame.ts";
+
+const header: FrameHeader = {
+  stream: 3,
+  seq: 0xffff_fffe,
+  capturedAt: 1_767_225_600_000.25,
+  viewportWidth: 1_280,
+  viewportHeight: 800,
+};
+const jpeg = Uint8Array.from({ length: 500 }, (_, index) => (index * 7) % 256);
+
+/** A small generator with a seed (mulberry32), so that a failing case can be had again. */
+function random(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
+  };
+}
+
+describe("the binary frame", () => {
+  it("lies in the bytes that PROTOCOL.md says", () => {
+    const bytes = encodeFrame({ ...header, capturedAt: 1.5 }, Uint8Array.of(0xff, 0xd8));
+    const hex = Buffer.from(bytes).toString("hex").match(/../g)?.join(" ");
+    expect(hex).toBe(
+      "01 01 00 18 00 00 00 03 ff ff ff fe 3f f8 00 00 00 00 00 00 05 00 03 20 ff d8".toLowerCase(),
+    );
+  });
+
+  it("reads as what was written", () => {
+    expect(decodeFrame(encodeFrame(header, jpeg))).toEqual({ header, jpeg });
+    expect(decodeFrame(encodeFrame(header, new Uint8Array()))?.jpeg).toHaveLength(0);
+  });
+
+  it("reads from the middle of a larger buffer, without copying the picture", () => {
+    const bytes = encodeFrame(header, jpeg);
+    const larger = new Uint8Array(bytes.length + 20);
+    larger.set(bytes, 11);
+    const frame = decodeFrame(larger.subarray(11, 11 + bytes.length));
+    expect(frame).toEqual({ header, jpeg });
+    expect(frame?.jpeg.buffer).toBe(larger.buffer);
+  });
+
+  it("writes a buffer of its own: the source may be reused", () => {
+    const source = Uint8Array.from(jpeg);
+    const bytes = encodeFrame(header, source);
+    source.fill(0);
+    expect(decodeFrame(bytes)?.jpeg).toEqual(jpeg);
+  });
+
+  it("holds a viewport that is too large at the largest it can say", () => {
+    const bytes = encodeFrame({ ...header, viewportWidth: 70_000, viewportHeight: 65_536 }, jpeg);
+    expect(decodeFrame(bytes)?.header).toMatchObject({ viewportWidth: 65_535, viewportHeight: 65_535 });
+  });
+
+  it("is not read from too few bytes", () => {
+    const bytes = encodeFrame(header, new Uint8Array());
+    for (let length = 0; length < FRAME_HEADER_BYTES; length += 1) {
+      expect(decodeFrame(bytes.subarray(0, length))).toBeNull();
+    }
+  });
+
+  it.each([
+    ["another layout", 0, 2],
+    ["another picture format", 1, 2],
+    ["a header that is too short", 3, FRAME_HEADER_BYTES - 1],
+    ["a header that is longer than the message", 2, 0xff],
+  ])("is not read with %s", (_, offset, value) => {
+    const bytes = encodeFrame(header, jpeg);
+    bytes[offset] = value;
+    expect(decodeFrame(bytes)).toBeNull();
+  });
+
+  it("is read past the fields that a later version appends", () => {
+    const bytes = encodeFrame(header, jpeg);
+    const later = new Uint8Array(bytes.length + 6);
+    later.set(bytes.subarray(0, FRAME_HEADER_BYTES));
+    later.set(jpeg, FRAME_HEADER_BYTES + 6);
+    later[3] = FRAME_HEADER_BYTES + 6;
+    expect(decodeFrame(later)).toEqual({ header, jpeg });
+  });
+
+  it.each([1, 2, 3])("any bytes are read or refused, never a crash (seed %i)", (seed) => {
+    const next = random(seed);
+    let read = 0;
+    for (let round = 0; round < 5_000; round += 1) {
+      const bytes = Uint8Array.from({ length: next(60) }, () => next(256));
+      // Half of them begin like a frame, or nearly none would get past the first byte.
+      if (round % 2) bytes.set([1, 1, 0, 20 + next(12)].slice(0, bytes.length));
+      const frame = decodeFrame(bytes);
+      if (!frame) continue;
+      read += 1;
+      expect(frame.jpeg.byteLength).toBeLessThanOrEqual(bytes.byteLength - FRAME_HEADER_BYTES);
+    }
+    expect(read).toBeGreaterThan(100);
+  });
+});
