@@ -7,6 +7,9 @@ import { within } from "./within.ts";
 
 /** A page that has not run a paste handler after this long is hanging; what comes after the paste must go on. */
 const PASTE_TIMEOUT_MS = 2_000;
+/** How often, and with what pause, a navigation is tried that meets another one. */
+const MAX_ATTEMPTS = 20;
+const RETRY_MS = 50;
 /** Scripts of the page don't see this world, and can't replace what is called in it. */
 const WORLD_NAME = "baton";
 
@@ -15,25 +18,44 @@ export interface Sent {
   readonly answer: Promise<unknown>;
 }
 
+/** Resolves once Chromium has begun it. */
 export async function navigate(tab: PageTab, event: NavigateInput): Promise<Sent> {
   const { session } = tab;
-  switch (event.to) {
-    case "url": {
-      const url = event.url ?? "";
-      return begun(tab, session.send("Page.navigate", { url }), url);
+  const before = tab.interruptions;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await begin();
+      return { answer: Promise.resolve() };
+    } catch (error) {
+      if (isRefused(error, /invalid URL/i)) {
+        throw new BrowserError(
+          "invalid_message",
+          `The browser can't open ${event.url ?? "it"}; check the address`,
+        );
+      }
+      // Chromium takes no command while it swaps the old page for the new one.
+      if (!isRefused(error, /not attached to an active page/i) || attempt === MAX_ATTEMPTS) throw error;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      if (tab.interruptions !== before) return { answer: Promise.resolve() };
     }
-    case "reload":
-      return begun(tab, session.send("Page.reload", {}));
-    case "stop":
-      return { answer: session.send("Page.stopLoading") };
-    case "back":
-    case "forward": {
-      const before = tab.interruptions;
-      const { currentIndex, entries } = await session.send("Page.getNavigationHistory");
-      const entry = entries[currentIndex + (event.to === "back" ? -1 : 1)];
-      // A browser's button does nothing at the end of the history.
-      if (!entry || tab.interruptions !== before) return { answer: Promise.resolve() };
-      return begun(tab, session.send("Page.navigateToHistoryEntry", { entryId: entry.id }));
+  }
+
+  async function begin(): Promise<void> {
+    switch (event.to) {
+      case "url":
+        return begun(tab, session.send("Page.navigate", { url: event.url ?? "" }));
+      case "reload":
+        return begun(tab, session.send("Page.reload", {}));
+      case "stop":
+        return session.send("Page.stopLoading");
+      case "back":
+      case "forward": {
+        const { currentIndex, entries } = await session.send("Page.getNavigationHistory");
+        const entry = entries[currentIndex + (event.to === "back" ? -1 : 1)];
+        // As with a browser's button, nothing happens at the end of the history.
+        if (!entry || tab.interruptions !== before) return;
+        return begun(tab, session.send("Page.navigateToHistoryEntry", { entryId: entry.id }));
+      }
     }
   }
 }
@@ -42,16 +64,14 @@ export async function navigate(tab: PageTab, event: NavigateInput): Promise<Sent
  * Chromium answers a navigation when the server did, or when a dialog of the old page is closed. It has taken it
  * once a later command is answered, and nobody should wait for a slow server to hand the browser over.
  */
-function begun(tab: PageTab, navigation: Promise<unknown>, url?: string): Sent {
-  const checked = navigation.catch((error: unknown) => {
-    if (error instanceof CdpError && error.reason === "protocol" && /invalid URL/i.test(error.message)) {
-      throw new BrowserError("invalid_message", `The browser can't open ${url ?? "this"}; check the address`);
-    }
-    throw error;
-  });
-  // In the middle of a navigation this one may be refused; that it was answered is enough.
+async function begun(tab: PageTab, navigation: Promise<unknown>): Promise<void> {
+  // A refusal comes before this answer, so that it wins the race; that this is answered at all is enough.
   const later = tab.session.send("Page.getNavigationHistory").catch(() => undefined);
-  return { answer: Promise.race([checked, later]) };
+  await Promise.race([navigation, later]);
+}
+
+function isRefused(error: unknown, why: RegExp): boolean {
+  return error instanceof CdpError && error.reason === "protocol" && why.test(error.message);
 }
 
 export async function paste(

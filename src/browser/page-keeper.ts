@@ -43,12 +43,20 @@ export class PageKeeper {
       await browser.send("Browser.setContentsSize", { windowId, ...viewport }).catch(() => undefined);
     }
     this.#pages.clear();
-    for (const url of urls) await browser.send("Target.createTarget", { url });
-    if (blank && urls.length > 0) await browser.send("Target.closeTarget", { targetId: blank.targetId });
+    let onBlankClosed: () => void = () => {};
+    const blankClosed = new Promise<void>((resolve) => (onBlankClosed = resolve));
     browser.on("Target.targetCreated", ({ targetInfo }) => this.#note(targetInfo));
     browser.on("Target.targetInfoChanged", ({ targetInfo }) => this.#note(targetInfo));
-    browser.on("Target.targetDestroyed", ({ targetId }) => void this.#pages.delete(targetId));
+    browser.on("Target.targetDestroyed", ({ targetId }) => {
+      this.#pages.delete(targetId);
+      if (targetId === blank?.targetId) onBlankClosed();
+    });
     await browser.send("Target.setDiscoverTargets", { discover: true });
+    for (const url of urls) await browser.send("Target.createTarget", { url });
+    if (blank && urls.length > 0) {
+      await browser.send("Target.closeTarget", { targetId: blank.targetId });
+      await Promise.race([blankClosed, connection.closed]);
+    }
   }
 
   /** Stops following; what was open is still known. */

@@ -37,6 +37,12 @@ const MAX_QUEUED = 256;
 /** Messages that are not of the protocol, after which the other end is taken for something else. */
 const MAX_MISTAKES = 100;
 
+/** Every version this gateway speaks. */
+const SPOKEN: readonly number[] = Array.from(
+  { length: PROTOCOL_VERSION - PROTOCOL_FLOOR + 1 },
+  (_, index) => PROTOCOL_FLOOR + index,
+);
+
 export interface Joined {
   readonly room: Room;
   readonly release: () => void;
@@ -101,6 +107,9 @@ export class Session implements SocketHandler, Client {
     try {
       message = decodeUp(text);
     } catch (error) {
+      // A later version's hello may have fields that this one does not know: the number says more than they do.
+      const version = this.#identity ? undefined : versionOf(text);
+      if (version !== undefined && !isSpoken(version)) return this.#unsupported(version);
       return this.#mistake(error, idOf(text));
     }
     this.context.metrics.messages.inc({ type: message.type });
@@ -192,18 +201,7 @@ export class Session implements SocketHandler, Client {
           "This socket said `hello` before. Open another one for another identity.",
         ),
       );
-    if (message.version < PROTOCOL_FLOOR || message.version > PROTOCOL_VERSION) {
-      const supported = { floor: PROTOCOL_FLOOR, newest: PROTOCOL_VERSION };
-      this.fail(
-        new BatonError(
-          "unsupported_version",
-          `Version ${message.version} is not spoken here. Update the client or the gateway.`,
-          { supported },
-        ),
-        {},
-      );
-      return this.#socket.close("unsupported_version");
-    }
+    if (!isSpoken(message.version)) return this.#unsupported(message.version);
     clearTimeout(this.#helloTimer);
     this.#identity = { name: message.name, role: message.role, clientId: message.clientId ?? nanoid() };
     this.send({
@@ -217,11 +215,37 @@ export class Session implements SocketHandler, Client {
     });
   }
 
+  #unsupported(version: number): void {
+    this.fail(
+      new BatonError(
+        "unsupported_version",
+        `Version ${version} is not spoken here. Update the client or the gateway.`,
+        { supported: SPOKEN },
+      ),
+      {},
+    );
+    this.#socket.close("unsupported_version");
+  }
+
   /** An answer, and one step nearer to the end of a socket that speaks something else. */
   #mistake(error: unknown, id?: string): void {
     this.fail(error, id === undefined ? {} : { id });
     this.#mistakes += 1;
     if (this.#mistakes > MAX_MISTAKES) this.#socket.close("protocol_error", "too many invalid messages");
+  }
+}
+
+function isSpoken(version: number): boolean {
+  return SPOKEN.includes(version);
+}
+
+/** The version that a `hello` names, when that much of it can be read. */
+function versionOf(text: string): number | undefined {
+  try {
+    const value = JSON.parse(text) as { type?: unknown; version?: unknown } | null;
+    return value?.type === "hello" && Number.isInteger(value.version) ? (value.version as number) : undefined;
+  } catch {
+    return undefined;
   }
 }
 

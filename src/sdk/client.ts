@@ -154,14 +154,12 @@ class Client implements BatonClient, ConnectionListener {
   }
 
   dropped(): void {
-    this.#streams.clear();
     for (const handle of Array.from(this.#handles.values())) handle.dropped();
     this.#lobby.dropped();
   }
 
   closed(ending: Ending): void {
     this.#stopSignal();
-    this.#streams.clear();
     for (const handle of Array.from(this.#handles.values())) handle.clientClosed(ending);
     this.#lobby.dropped();
   }

@@ -253,7 +253,7 @@ export class Follower {
       connected,
     };
     this.#current = update;
-    
+    this.#fences.check(sandbox);
     this.#tell((listener) => listener.update?.(update));
     this.#announceSettled();
   }

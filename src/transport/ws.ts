@@ -19,6 +19,8 @@ export class WsTransport implements Transport {
   readonly #http: Server;
   readonly #sockets: WebSocketServer;
   readonly #open = new Set<WsSocket>();
+  /** Every TCP connection: the HTTP server forgets those that asked for an upgrade. */
+  readonly #connections = new Set<Duplex>();
   #heartbeat: NodeJS.Timeout | undefined;
 
   constructor(options: TransportOptions) {
@@ -42,6 +44,10 @@ export class WsTransport implements Transport {
       // status, and it fails a handshake that answers none of its offers.
       handleProtocols: (offered) =>
         offered.has(options.subprotocol) ? options.subprotocol : ([...offered][0] ?? false),
+    });
+    this.#http.on("connection", (connection: Duplex) => {
+      this.#connections.add(connection);
+      connection.once("close", () => this.#connections.delete(connection));
     });
     this.#http.on("upgrade", (request: IncomingMessage, stream: Duplex, head: Buffer) =>
       this.#upgrade(request, stream, head),
@@ -74,7 +80,9 @@ export class WsTransport implements Transport {
     for (const socket of this.#open) socket.close("going_away");
     this.#http.closeIdleConnections();
     // Long polls and event streams have no goodbye of their own: they end with the connection.
-    const cut = setTimeout(() => this.#http.closeAllConnections(), SHUTDOWN_MS);
+    const cut = setTimeout(() => {
+      for (const connection of this.#connections) connection.destroy();
+    }, SHUTDOWN_MS);
     if (this.#open.size === 0) this.#http.closeAllConnections();
     await closed;
     clearTimeout(cut);
@@ -83,8 +91,7 @@ export class WsTransport implements Transport {
   #upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
     stream.on("error", () => stream.destroy());
     const { origin, host } = request.headers;
-    if (new URL(request.url ?? "/", "http://gateway").pathname !== this.#options.socketPath)
-      return refuseUpgrade(stream, 404);
+    if (pathOf(request.url) !== this.#options.socketPath) return refuseUpgrade(stream, 404);
     if (origin !== undefined && !this.#options.originAllowed(origin, host)) return refuseUpgrade(stream, 403);
     this.#sockets.handleUpgrade(request, stream, head, (ws) => this.#accept(ws, request));
   }
@@ -143,7 +150,8 @@ class WsSocket implements Socket {
     this.#frameBytes += bytes.byteLength;
     this.#ws.send(bytes, { binary: true }, (error) => {
       this.#frameBytes -= bytes.byteLength;
-      if (!error) flushed();
+      // Node reports no error for what was under way when the connection broke.
+      if (!error && this.#ws.readyState === WebSocket.OPEN) flushed();
     });
   }
 
@@ -165,11 +173,19 @@ class WsSocket implements Socket {
   }
 }
 
+/** Undefined for targets such as `//`, which are no address: whoever sends one must not end the process. */
+function pathOf(target = "/"): string | undefined {
+  const base = "http://gateway";
+  return URL.canParse(target, base) ? new URL(target, base).pathname : undefined;
+}
+
 function addressOf(request: IncomingMessage): string {
   return request.socket.remoteAddress ?? "unknown";
 }
 
 function refuseUpgrade(stream: Duplex, status: 400 | 403 | 404): void {
-  if (!stream.writable) return;
+  if (!stream.writable) return void stream.destroy();
+  // Destroyed once it is out: a peer that keeps its end open would hold the connection for ever.
+  stream.once("finish", () => stream.destroy());
   stream.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }

@@ -104,11 +104,14 @@ export function describeEvents(current: () => StoreHarness): void {
     it("E1: all hear one order, also when one of them acts while it is told", async () => {
       await createSandbox(store, "box");
       let removed: Promise<boolean> | undefined;
+      const eager: string[] = [];
       await store.subscribe("box", {
         event: () => {
+          eager.push("event begins");
           removed ??= store.remove("box");
+          eager.push("event ends");
         },
-        removed: () => {},
+        removed: () => eager.push("removed"),
       });
       const [one, two] = [await watch(store, "box"), await watch(peer, "box")];
       const lobby = await watchLobby(peer);
@@ -116,6 +119,7 @@ export function describeEvents(current: () => StoreHarness): void {
       await Promise.all([one.untilRemoved(), two.untilRemoved(), lobby.untilRemoved("box")]);
       expect(await removed).toBe(true);
       for (const told of [one.told, two.told]) expect(told).toEqual(["event 2", "removed"]);
+      expect(eager).toEqual(["event begins", "event ends", "removed"]);
       expect(lobby.told).toEqual(["box 2", "box removed"]);
     });
 

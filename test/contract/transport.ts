@@ -3,6 +3,7 @@
  * own; nothing in here knows which one it talks to. Clients are real sockets, and every wait is for an event.
  */
 import { once } from "node:events";
+import { connect } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
 import { CLOSE, type CloseReason } from "../../protocol/errors.ts";
@@ -78,7 +79,11 @@ class Client {
   readonly closed: Promise<{ code: number; reason: string }>;
 
   constructor(port: number, protocols: string[] = [PROTOCOL], path = PATH, origin?: string) {
-    this.ws = new WebSocket(`ws://127.0.0.1:${port}${path}`, protocols, origin === undefined ? {} : { origin });
+    this.ws = new WebSocket(
+      `ws://127.0.0.1:${port}${path}`,
+      protocols,
+      origin === undefined ? {} : { origin },
+    );
     this.ws.on("error", () => {});
     this.ws.on("message", (data: Buffer, isBinary: boolean) => {
       if (isBinary) this.binary.put(data);
@@ -172,6 +177,7 @@ export function describeTransportContract(name: string, create: TransportFactory
         const { port, connect } = await start();
         for (const path of ["//", "http://", "*", "//[", "/%"]) {
           const peer = await TcpPeer.upgrade(port, { path });
+          onTestFinished(() => peer.destroy());
           expect(peer.status, path).toBeGreaterThanOrEqual(400);
           await within(peer.ended, "the end of the refused connection");
         }
@@ -361,7 +367,9 @@ export function describeTransportContract(name: string, create: TransportFactory
         expect(served.closes).toBe(1);
         expect(transport.connections).toBe(1);
         await other.roundTrip("after");
-        expect(other.texts.all.filter((text) => text.startsWith("event")).length).toBe(Math.ceil(chunks / 50));
+        expect(other.texts.all.filter((text) => text.startsWith("event")).length).toBe(
+          Math.ceil(chunks / 50),
+        );
       });
     });
 
@@ -412,9 +420,8 @@ export function describeTransportContract(name: string, create: TransportFactory
     describe("heartbeat", () => {
       it("closes a half-open peer, which answers no ping, with 3002", async () => {
         const { peer: raw } = await start({ heartbeatMs: 20 });
-        const { peer, served } = await raw();
+        const { peer } = await raw();
         expect(await peer.closeCode()).toBe(CLOSE.heartbeat_timeout.code);
-        await within(served.ended, "closed()");
       });
 
       it.each([
@@ -548,7 +555,13 @@ export function describeTransportContract(name: string, create: TransportFactory
         const arrival = new Promise<void>((resolve) => {
           arrived = resolve;
         });
-        const { transport, http, port, connect, peer: raw } = await start({
+        const {
+          transport,
+          http,
+          port,
+          connect,
+          peer: raw,
+        } = await start({
           fetch: () => {
             arrived();
             return new Promise<Response>(() => {});
@@ -567,12 +580,25 @@ export function describeTransportContract(name: string, create: TransportFactory
         await expect(fetch(`http://127.0.0.1:${port}`)).rejects.toThrow();
       });
 
+      it("resolves close() although peers keep refused, unused and stalled connections open", async () => {
+        const { transport, port, peer: raw } = await start({ echo: false });
+        const refused = await TcpPeer.upgrade(port, { path: "/elsewhere" });
+        const unused = connect(port, "127.0.0.1");
+        await within(once(unused, "connect"), "the TCP connection");
+        const { peer: stalled, served } = await raw();
+        onTestFinished(() => [refused.socket, unused].forEach((socket) => socket.destroy()));
+        stalled.stall();
+        served.socket.sendBinary(new Uint8Array(BEYOND_SYSTEM_BUFFERS), () => {});
+        await within(transport.close(), "close()", 3_500);
+        expect(served.closes).toBe(1);
+      });
+
       it("takes no new socket once close() was called", async () => {
         const { transport, port, peer: raw, served } = await start();
-        await raw();
+        const { peer: stuck } = await raw();
         const closed = transport.close();
-        const late = new Client(port);
-        await late.closing();
+        await new Client(port).closing();
+        stuck.destroy();
         await within(closed, "close()", 3_500);
         expect(served.all).toHaveLength(1);
       });

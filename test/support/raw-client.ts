@@ -114,7 +114,9 @@ export class RawClient {
   ): Promise<Failure> {
     const answer = await this.call(message);
     if (answer.type !== "error" || (code !== undefined && answer.code !== code)) {
-      throw new Error(`${message.type} was answered by ${JSON.stringify(answer)} instead of ${code ?? "error"}`);
+      throw new Error(
+        `${message.type} was answered by ${JSON.stringify(answer)} instead of ${code ?? "error"}`,
+      );
     }
     return answer;
   }

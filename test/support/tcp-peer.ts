@@ -23,14 +23,18 @@ export class TcpPeer {
   readonly socket: Socket;
   /** HTTP status of the answer to the handshake, 101 when it was accepted. */
   readonly status: number;
+  /** The other end hung up. */
   readonly ended: Promise<void>;
   readonly #frames = new Inbox<Received>();
-  #pending: Buffer;
+  #chunks: Buffer[];
+  /** Bytes without which the next frame is not complete. */
+  #needed = 2;
   #onFrame: (frame: Received) => void = () => {};
 
   /** Connects and sends an upgrade request; resolves with the answer's head. */
   static async upgrade(port: number, { path, headers = {} }: PeerOptions): Promise<TcpPeer> {
-    const socket = connect(port, "127.0.0.1");
+    // It never hangs up by itself, also when the other end has.
+    const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
     socket.on("error", () => {});
     await within(once(socket, "connect"), "the TCP connection");
     const lines = {
@@ -62,15 +66,17 @@ export class TcpPeer {
   private constructor(socket: Socket, status: number, rest: Buffer) {
     this.socket = socket;
     this.status = status;
-    this.#pending = rest;
+    this.#chunks = [rest];
     this.ended = new Promise((resolve) => {
-      socket.once("close", () => {
-        this.#frames.end("the connection ended");
-        resolve();
-      });
+      for (const event of ["end", "close"]) {
+        socket.once(event, () => {
+          this.#frames.end("the connection ended");
+          resolve();
+        });
+      }
     });
     socket.on("data", (chunk) => {
-      this.#pending = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
+      this.#chunks.push(chunk);
       this.#parse();
     });
     this.#parse();
@@ -106,7 +112,8 @@ export class TcpPeer {
   send(opcode: number, payload: string | Uint8Array = ""): void {
     const body = Buffer.from(payload);
     const mask = randomBytes(4);
-    for (let index = 0; index < body.length; index += 1) body[index] = (body[index] ?? 0) ^ (mask[index % 4] ?? 0);
+    for (let index = 0; index < body.length; index += 1)
+      body[index] = (body[index] ?? 0) ^ (mask[index % 4] ?? 0);
     const length =
       body.length < 126 ? [0x80 | body.length] : [0x80 | 126, body.length >> 8, body.length & 0xff];
     this.socket.write(Buffer.concat([Buffer.from([0x80 | opcode, ...length]), mask, body]));
@@ -117,25 +124,30 @@ export class TcpPeer {
   }
 
   #parse(): void {
+    // Joined only when there is enough: large frames come in thousands of chunks.
+    if (this.#chunks.reduce((sum, { length }) => sum + length, 0) < this.#needed) return;
+    let bytes = Buffer.concat(this.#chunks);
     for (;;) {
-      const bytes = this.#pending;
-      if (bytes.length < 2) return;
-      let length = (bytes[1] ?? 0) & 0x7f;
-      let start = 2;
-      if (length === 126) {
-        if (bytes.length < 4) return;
-        length = bytes.readUInt16BE(2);
-        start = 4;
-      } else if (length === 127) {
-        if (bytes.length < 10) return;
-        length = Number(bytes.readBigUInt64BE(2));
-        start = 10;
+      const size = frameSize(bytes);
+      if (size === undefined || bytes.length < size.header + size.payload) {
+        this.#needed = size === undefined ? bytes.length + 1 : size.header + size.payload;
+        break;
       }
-      if (bytes.length < start + length) return;
-      const frame = { opcode: (bytes[0] ?? 0) & 0x0f, payload: bytes.subarray(start, start + length) };
-      this.#pending = bytes.subarray(start + length);
+      const end = size.header + size.payload;
+      const frame = { opcode: (bytes[0] ?? 0) & 0x0f, payload: bytes.subarray(size.header, end) };
+      bytes = bytes.subarray(end);
       this.#onFrame(frame);
       this.#frames.put(frame);
     }
+    this.#chunks = [bytes];
   }
+}
+
+/** Bytes of the first frame's parts; undefined while its head is not complete. */
+function frameSize(bytes: Buffer): { header: number; payload: number } | undefined {
+  if (bytes.length < 2) return undefined;
+  const short = (bytes[1] ?? 0) & 0x7f;
+  if (short < 126) return { header: 2, payload: short };
+  if (short === 126) return bytes.length < 4 ? undefined : { header: 4, payload: bytes.readUInt16BE(2) };
+  return bytes.length < 10 ? undefined : { header: 10, payload: Number(bytes.readBigUInt64BE(2)) };
 }

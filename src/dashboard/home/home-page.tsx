@@ -32,6 +32,7 @@ export function HomePage() {
         </p>
       )}
       <main class={all.size === 0 ? "home-main is-empty" : "home-main"}>
+        <h1 class="visually-hidden">Sandboxes and handoffs</h1>
         {all.size > 0 && <Queue />}
         <section class="sandboxes" aria-labelledby="sandboxes-title">
           {all.size > 0 && (

@@ -2,7 +2,7 @@ import type { Sandbox } from "../../../protocol/sandbox.ts";
 import { Link } from "../components/link.tsx";
 import { ModeBadge } from "../components/mode-badge.tsx";
 import { Ago } from "../components/time.tsx";
-import { REASON_LABELS, browserLabel, viewControl } from "../lib/control-view.ts";
+import { REASON_LABELS, browserWord, viewControl } from "../lib/control-view.ts";
 import { viewerPath } from "../lib/routes.ts";
 import { myName } from "../state/name.ts";
 import { Thumbnail } from "./thumbnail.tsx";
@@ -27,7 +27,9 @@ export function SandboxCard({ sandbox }: { sandbox: Sandbox }) {
             <span>
               {handoff === null ? "No handoff" : `${REASON_LABELS[handoff.reason]}, ${handoff.status}`}
             </span>
-            <span>{browserLabel(sandbox.browser?.status)}</span>
+            <span class="card-browser" title="State of the browser">
+              {browserWord(sandbox.browser?.status)}
+            </span>
           </p>
         </div>
       </Link>

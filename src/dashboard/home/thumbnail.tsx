@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { Sandbox } from "../../../protocol/sandbox.ts";
-import { browserLabel } from "../lib/control-view.ts";
+import { browserWord } from "../lib/control-view.ts";
 import { pictureState, type PictureState } from "../lib/picture-health.ts";
 import { client, leaseHandle, status } from "../state/connection.ts";
 import { live, wantLive } from "../state/live-slots.ts";
@@ -72,7 +72,7 @@ function noteOf(shown: PictureState | "paused" | "idle" | "connecting"): string 
       return "No browser attached";
     case "gone":
     case "reconnecting":
-      return browserLabel(shown);
+      return `Browser ${browserWord(shown)}`;
     case "offline":
       return "Gateway out of reach";
     case "stalled":

@@ -102,20 +102,18 @@ export const REASON_LABELS: Readonly<Record<HandoffReason, string>> = {
   custom: "Help",
 };
 
-export function browserLabel(status: PreviewStatus | undefined): string {
+/** The state of a sandbox's browser in a word or two, as after "Browser". */
+export function browserWord(status: PreviewStatus | undefined): string {
   switch (status) {
     case undefined:
-      return "No browser";
+      return "detached";
     case "idle":
-      return "Browser not watched";
+      return "not watched";
     case "connecting":
-      return "Connecting";
     case "live":
-      return "Browser live";
     case "reconnecting":
-      return "Reconnecting";
     case "gone":
-      return "Browser gone";
+      return status;
     default:
       return status satisfies never;
   }

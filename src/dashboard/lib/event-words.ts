@@ -1,5 +1,5 @@
 import type { EventType, Sandbox, SandboxEvent } from "../../../protocol/sandbox.ts";
-import { browserLabel, REASON_LABELS, type Tone } from "./control-view.ts";
+import { browserWord, REASON_LABELS, type Tone } from "./control-view.ts";
 
 export interface TimelineEntry {
   /** Unique within one timeline. */
@@ -95,7 +95,7 @@ const WORDS: Readonly<Record<EventType, Describe>> = {
   "browser.changed": (event) => {
     const status = event.changes.browser?.status;
     const bad = status === "gone" || status === "reconnecting";
-    return { tone: bad ? "bad" : "plain", text: browserLabel(status) };
+    return { tone: bad ? "bad" : "plain", text: `Browser ${browserWord(status)}` };
   },
 };
 

@@ -98,11 +98,16 @@ export class Room {
       this.dialog.value = update.dialog;
       this.connected.value = update.connected;
       if (update.event?.type === "sandbox.removed") this.missing.value = "This sandbox was removed.";
-      if (update.event !== undefined) {
+      if (previous === undefined) {
+        const known = update.event !== undefined && !/^(?:handoff|sandbox)\./.test(update.event.type);
+        this.timeline.value = appendEntries(
+          describePast(update.sandbox, this.me),
+          // A handle that was in use already tells its last event; the snapshot's past holds those of the handoff.
+          known ? [describeEvent(update.event, this.me)] : [],
+        );
+      } else if (update.event !== undefined) {
         const entry = describeEvent(update.event, this.me);
         this.timeline.value = appendEntries(this.timeline.peek(), [entry]);
-      } else if (previous === undefined) {
-        this.timeline.value = describePast(update.sandbox, this.me);
       } else if (update.sandbox.seq > previous.seq) {
         const at = update.sandbox.updatedAt;
         this.timeline.value = appendEntries(this.timeline.peek(), [

@@ -41,7 +41,7 @@ export function Actions({ room }: { room: Room }) {
           key={action}
           type="button"
           data-testid={action}
-          class={`button ${index === 0 ? FIRST_LOOK[action] : action === "cancel" ? "quiet" : ""}`}
+          class={`button ${index === 0 && !control.draining ? FIRST_LOOK[action] : action === "cancel" ? "quiet" : ""}`}
           title={action === "give-back" && sandbox?.control.mode === "shared" ? TO_THE_QUEUE : undefined}
           disabled={busy !== undefined || !room.connected.value}
           aria-expanded={action === "done" ? room.donePanelOpen.value : undefined}

@@ -8,6 +8,7 @@ export function Presence({ room }: { room: Room }) {
   const people = groupMembers(room.members.value, room.me);
   const controller = room.sandbox.value?.control.controller;
   const driving = room.youDrive.value;
+  const draining = room.control.value?.draining === true;
   return (
     <section class="panel-section">
       <h2>
@@ -24,7 +25,7 @@ export function Presence({ room }: { room: Room }) {
               {person.me && <span class="meta"> you</span>}
             </span>
             <span class="meta presence-role">
-              {stateOf(person, controller)}
+              {stateOf(person, controller, draining)}
               {person.count > 1 && ` ×${person.count}`}
             </span>
             {driving && !person.me && person.mayDrive && (
@@ -45,7 +46,7 @@ export function Presence({ room }: { room: Room }) {
   );
 }
 
-function stateOf(person: Person, controller: string | undefined): string {
-  if (person.name === controller && person.mayDrive) return "drives";
+function stateOf(person: Person, controller: string | undefined, draining: boolean): string {
+  if (person.name === controller && person.mayDrive) return draining ? "drives next" : "drives";
   return person.role === "operator" && person.watching ? "watching" : person.role;
 }

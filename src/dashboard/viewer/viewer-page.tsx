@@ -34,7 +34,9 @@ export function ViewerPage({ sandboxId, embedded }: { sandboxId: string; embedde
   const missing = room.missing.value;
   return (
     <div class={`viewer tone-${control?.tone ?? "agent"} ${panelOpen.value ? "" : "is-panel-closed"}`}>
-      {!embedded && (
+      {embedded ? (
+        <h1 class="visually-hidden">{sandboxId}</h1>
+      ) : (
         <TopBar nameLocked={locked}>
           <h1 class="mono crumb">{sandboxId}</h1>
         </TopBar>

@@ -150,7 +150,7 @@ describe("launch", () => {
 
 describe("attach", () => {
   it("times out on a peer that accepts and says nothing, and gives up when it is told to", async () => {
-    const server = createTcpServer();
+    const server = createTcpServer((socket) => socket.resume());
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     cleanups.push(() => new Promise((resolve) => server.close(resolve)));
     const { port } = server.address() as AddressInfo;

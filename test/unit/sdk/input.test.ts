@@ -152,7 +152,11 @@ describe("input", () => {
     peer.send({ type: "result", id: (await peer.next("control.take")).id, result: resultOf() });
     await take;
     const click = box.input.click(1, 1);
+    await peer.handledBy(box);
+    expect(peer.types()).not.toContain("input");
     peer.event(eventOf(6, { epoch: 101, changes: { control: drivenBy("Ada") } }));
+    await peer.handledBy(box);
+    expect(peer.types()).toContain("input");
     const input = await peer.next("input");
     expect(input).toMatchObject({ controller: "Ada", epoch: 101 });
     peer.done(input.id ?? "");

@@ -90,6 +90,20 @@ describe("frames", () => {
     expect(peer.types().filter((type) => type === "preview.start")).toHaveLength(2);
   });
 
+  it("P2: shows nothing of a stream that was stopped", async () => {
+    const { box, peer } = await opened();
+    const first = box.frames();
+    await peer.acceptJoin(sandboxOf());
+    await start(peer, 1);
+    await peer.handledBy(box);
+    await first.return?.();
+    const next = box.frames().next();
+    frame(peer, 1, 9);
+    await start(peer, 2);
+    frame(peer, 2, 1);
+    expect((await next).value?.seq).toBe(1);
+  });
+
   it("starts again on the next socket", async () => {
     const { box, peer } = await opened();
     const frames = box.frames({ quality: 50 });
