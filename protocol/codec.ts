@@ -25,8 +25,7 @@ export function invalidMessage(error: z.ZodError, what: string): BatonError {
 
 /**
  * Reads one message of a client.
- * @throws BatonError `invalid_json`, `unknown_type` or `invalid_message`; `details.id` repeats the message's id
- *   when it could be read, so that the sender can tell which of its requests failed.
+ * @throws BatonError `invalid_json`, `unknown_type` or `invalid_message`; `idOf` tells which request failed
  */
 export function decodeUp(text: string): UpMessage {
   let value: unknown;

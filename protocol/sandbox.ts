@@ -7,7 +7,7 @@ import { PreviewStatus } from "./preview.ts";
 export const Role = z.enum(["agent", "worker", "sdk", "operator", "viewer", "admin"]);
 export type Role = z.infer<typeof Role>;
 
-/** Delivery of the last resume prompt (R1). The prompt and the answer are the agent's business, and not in here. */
+/** Delivery of the last resume prompt (R1), with what the agent answered. */
 export const ResumeState = z
   .object({
     requestId: RequestId,

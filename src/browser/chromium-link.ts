@@ -287,7 +287,14 @@ export class ChromiumLink implements BrowserLink {
   }
 
   #frame(frame: Frame, done: () => void): void {
-    this.#emit((listener) => listener.frame?.(frame, done));
+    let taken = false;
+    this.#emit((listener) => {
+      if (!listener.frame) return;
+      taken = true;
+      listener.frame(frame, done);
+    });
+    // Otherwise a moment without receivers would stop the capture for good.
+    if (!taken) done();
   }
 
   #emit(tell: (listener: BrowserListener) => void): void {

@@ -45,30 +45,24 @@ export async function dispatch(
   const key = request?.key ?? nanoid();
   const fingerprint = request?.fingerprint ?? "";
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
-    const loaded = await store.load(sandboxId, request?.key);
+    const loaded = await store.load(sandboxId, key);
     if (!loaded) throw sandboxNotFound(sandboxId);
     if (loaded.record) return repeated(loaded.state, loaded.record, fingerprint);
     const step = transition(loaded.state, command, loaded.now);
     if (step.kind === "refused") throw step.error;
-    if (step.kind === "same") return { state: loaded.state, handoff: loaded.state.handoff };
-    const { state } = step;
+    // A request with a key that changes nothing is remembered too: its late repetition must not change something.
+    if (step.kind === "same" && !request) return { state: loaded.state, handoff: loaded.state.handoff };
+    const state = step.kind === "same" ? loaded.state : step.state;
     const result = await store.commit(sandboxId, {
       expectedVersion: loaded.version,
       next: state,
-      events: step.events,
+      events: step.kind === "same" ? [] : step.events,
       dueAt: nextDeadline(state),
       record: { key, fingerprint, handoff: state.handoff, seq: state.seq },
     });
-    switch (result.kind) {
-      case "committed":
-        return { state, handoff: state.handoff };
-      case "repeated":
-        return repeated(state, result.record, fingerprint);
-      case "missing":
-        throw sandboxNotFound(sandboxId);
-      case "conflict":
-        break;
-    }
+    if (result.kind === "committed") return { state, handoff: state.handoff };
+    if (result.kind === "missing") throw sandboxNotFound(sandboxId);
+    // `repeated`: it is in already, and the next load finds its record. `conflict`: decide anew.
   }
   throw new BatonError(
     "conflict",

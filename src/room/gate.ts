@@ -73,12 +73,15 @@ export class Gate {
       if (known) void this.#options.renew(known.epoch).catch(() => {});
     }, GATE_LEASE_MS / 3);
     try {
-      // Control may move on while the page answers; whatever the newest epoch is then, nothing older is under way.
+      // Control may move on while the page answers. Only the epoch that was known before the wait is proven by it:
+      // input of a later holder may have left meanwhile.
       let drained: number | undefined;
-      while (this.#known?.control.phase === "draining" && this.#known.epoch !== drained) {
+      for (;;) {
+        const known = this.#known;
+        if (known?.control.phase !== "draining" || known.epoch === drained) break;
+        drained = known.epoch;
         await this.#options.link.drain();
-        drained = this.#known?.epoch;
-        if (drained !== undefined) await this.#options.drained(drained);
+        await this.#options.drained(drained);
       }
     } finally {
       clearInterval(renewing);

@@ -328,7 +328,7 @@ export class Room {
   }
 
   #resumeAway(clientId: string): void {
-    if (this.#removed || this.#sandbox.resume?.status !== "running") return;
+    if (this.#removed || this.#sandbox.resume === null) return;
     if ([...this.#members.values()].some(({ client, resume }) => resume && client.clientId === clientId))
       return;
     this.#background({ type: "resume.away", clientId, graceMs: this.#context.settings.graceMs });

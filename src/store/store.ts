@@ -61,6 +61,7 @@ export type LobbyChange =
   | { readonly kind: "changed"; readonly sandbox: Sandbox }
   | { readonly kind: "removed"; readonly sandboxId: string };
 
+/** Listeners must not throw: a commit that is in cannot be taken back. */
 export interface SandboxListener {
   /** Called in the order of the log. May miss events after a lost connection: compare `seq`, read the rest. */
   event(event: SandboxEvent): void;

@@ -40,6 +40,8 @@ export class WsTransport implements Transport {
       noServer: true,
       maxPayload: options.maxMessageBytes,
       perMessageDeflate: false,
+      // Whoever closes, `ws` itself on a broken frame included. Spread, since its types lack the option.
+      ...{ closeTimeout: CLOSE_TIMEOUT_MS },
       // A stranger's first offer is taken and the socket closed after: a page can read a close code, not an HTTP
       // status, and it fails a handshake that answers none of its offers.
       handleProtocols: (offered) =>
@@ -161,8 +163,6 @@ class WsSocket implements Socket {
       CLOSE[reason].code,
       detail === undefined ? reason : `${reason}: ${detail}`.slice(0, MAX_REASON_LENGTH),
     );
-    const cut = setTimeout(() => this.#ws.terminate(), CLOSE_TIMEOUT_MS);
-    this.#ws.once("close", () => clearTimeout(cut));
   }
 
   beat(): void {

@@ -49,13 +49,16 @@ export class Room {
       release,
       handle.subscribe((update) => this.#update(update)),
       handle.input.onRefused(showError),
+      client.onStatus((status) => {
+        // The socket is back and the room is not: the gateway may have lost the sandbox.
+        if (status === "open" && !this.connected.peek()) void this.#lookUp();
+      }),
     );
-    void this.lookUp();
+    void this.#lookUp();
   }
 
   /** Asks whether the sandbox exists: a subscription alone stays silent for one that does not. */
-  async lookUp(): Promise<void> {
-    this.missing.value = undefined;
+  async #lookUp(): Promise<void> {
     try {
       await this.handle.getHandoff();
     } catch (error) {

@@ -13,16 +13,22 @@ export function ControlBanner({ room }: { room: Room }) {
     );
   }
   const { handoff } = sandbox;
+  const connected = room.connected.value;
   const open = handoff?.status === "pending" || handoff?.status === "accepted";
   const graceUntil = sandbox.control.graceUntil;
   return (
-    <section class={`banner tone-${control.tone}`} data-testid="control-banner" aria-label="Control">
-      <span class={control.draining ? "dot is-pulsing" : "dot"} aria-hidden="true" />
+    <section
+      class={`banner tone-${connected ? control.tone : "plain"}`}
+      data-testid="control-banner"
+      aria-label="Control"
+    >
+      <span class={control.draining || !connected ? "dot is-pulsing" : "dot"} aria-hidden="true" />
       <div class="banner-words">
         <p class="banner-headline" role="status">
-          {control.headline}
+          {connected ? control.headline : "Reconnecting to the gateway…"}
         </p>
         <p class="banner-detail">
+          {!connected && <span class="meta">Last known: {control.headline}</span>}
           {graceUntil !== undefined && (
             <Countdown
               until={graceUntil}

@@ -1,7 +1,7 @@
 import { Link } from "../components/link.tsx";
 
 /** There is no sandbox to show. */
-export function Missing({ reason, retry }: { reason: string; retry: () => void }) {
+export function Missing({ reason }: { reason: string }) {
   return (
     <main class="missing">
       <h2>Nothing to show here</h2>
@@ -10,7 +10,7 @@ export function Missing({ reason, retry }: { reason: string; retry: () => void }
         <Link href="/" class="button primary">
           All sandboxes
         </Link>
-        <button type="button" class="button" onClick={retry}>
+        <button type="button" class="button" onClick={() => location.reload()}>
           Look again
         </button>
       </div>

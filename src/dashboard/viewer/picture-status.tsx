@@ -27,7 +27,7 @@ export function PictureStatus({ room, state, stats }: Props) {
   const size = room.picture.viewport.value;
   return (
     <div class="picture-status tabular">
-      <span class={live ? "live-mark is-live" : "live-mark"}>
+      <span class={`live-mark is-${state.value}`}>
         <span class="dot" aria-hidden="true" />
         {WORDS[state.value]}
       </span>

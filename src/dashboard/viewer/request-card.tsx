@@ -10,8 +10,10 @@ const ENDED = {
 
 /** The open handoff, or the last one. */
 export function RequestCard({ room }: { room: Room }) {
-  const handoff = room.sandbox.value?.handoff;
-  if (handoff === null || handoff === undefined) {
+  const sandbox = room.sandbox.value;
+  if (sandbox === undefined) return null;
+  const { handoff } = sandbox;
+  if (handoff === null) {
     return (
       <section class="panel-section">
         <h2>Request</h2>

@@ -22,10 +22,14 @@ export function SidePanel({ room, open }: { room: Room; open: Signal<boolean> })
         <Icon name="panel" />
       </button>
       <div class="side-panel-body" id="details">
-        <OutcomeCard room={room} />
-        <RequestCard room={room} />
-        <Presence room={room} />
-        <Timeline room={room} />
+        {room.sandbox.value !== undefined && (
+          <>
+            <OutcomeCard room={room} />
+            <RequestCard room={room} />
+            <Presence room={room} />
+            <Timeline room={room} />
+          </>
+        )}
       </div>
     </aside>
   );

@@ -33,7 +33,7 @@ export function ViewerPage({ sandboxId, embedded }: { sandboxId: string; embedde
   const locked = mine ? "Give the browser back to change your name" : undefined;
   const missing = room.missing.value;
   return (
-    <div class={`viewer tone-${control?.tone ?? "agent"} ${panelOpen.value ? "" : "is-panel-closed"}`}>
+    <div class={`viewer tone-${control?.tone ?? "plain"} ${panelOpen.value ? "" : "is-panel-closed"}`}>
       {embedded ? (
         <h1 class="visually-hidden">{sandboxId}</h1>
       ) : (
@@ -42,7 +42,7 @@ export function ViewerPage({ sandboxId, embedded }: { sandboxId: string; embedde
         </TopBar>
       )}
       {missing !== undefined ? (
-        <Missing reason={missing} retry={() => void room.lookUp()} />
+        <Missing reason={missing} />
       ) : (
         <>
           <main class="viewer-main">

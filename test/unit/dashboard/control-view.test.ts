@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { viewControl, whyNotDriving } from "../../../src/dashboard/lib/control-view.ts";
+import { PreviewStatus } from "../../../protocol/preview.ts";
+import { browserWord, viewControl, whyNotDriving } from "../../../src/dashboard/lib/control-view.ts";
 import { aHandoff, aSandbox, T0 } from "./fixtures.ts";
 
 const shared = (phase: "active" | "draining", controller?: string) =>
@@ -62,5 +63,18 @@ describe("control as the page shows it", () => {
     });
     const draining = aSandbox({ control: shared("draining", "ben"), handoff: accepted("ben") });
     expect(whyNotDriving(draining, "ben").action).toBeUndefined();
+  });
+});
+
+describe("the browser in a word", () => {
+  it("has one for every state, and for none", () => {
+    expect([undefined, ...PreviewStatus.options].map(browserWord)).toEqual([
+      "detached",
+      "not watched",
+      "connecting",
+      "live",
+      "reconnecting",
+      "gone",
+    ]);
   });
 });
