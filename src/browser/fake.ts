@@ -304,7 +304,13 @@ export class FakeBrowserLink implements BrowserLink {
       if (next) this.paint(next);
     };
     const frame = { jpeg, viewportWidth: 1280, viewportHeight: 800, capturedAt: Date.now(), tabId };
-    for (const listener of this.#listeners) listener.frame?.(frame, done);
+    let taken = false;
+    for (const listener of this.#listeners) {
+      if (!listener.frame) continue;
+      taken = true;
+      listener.frame(frame, done);
+    }
+    if (!taken) done();
   }
 
   async #start(options: AttachOptions): Promise<void> {

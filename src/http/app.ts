@@ -17,7 +17,7 @@ import type { Rooms } from "../room/rooms.ts";
 import { toBatonError } from "../room/session.ts";
 import type { Store } from "../store/store.ts";
 import { bodyLimit } from "./body-limit.ts";
-import { eventStream } from "./event-stream.ts";
+import { eventStream, STREAM_HEADERS } from "./event-stream.ts";
 import { pages } from "./pages.ts";
 import { problemResponse } from "./problem.ts";
 import { routes } from "./routes.ts";
@@ -45,7 +45,10 @@ export function createApp(context: AppContext): OpenAPIHono {
     },
   });
 
-  app.onError((error) => {
+  app.onError((error, c) => {
+    // A client that has left reads no answer, and its leaving is nobody's failure.
+    if (!(error instanceof BatonError) && c.req.raw.signal.aborted)
+      return new Response(null, { status: 499 });
     const known = httpError(error);
     if (known.code === "internal") context.log.error({ err: error }, "a request failed");
     context.metrics.refusals.inc({ code: known.code });
@@ -88,6 +91,14 @@ export function createApp(context: AppContext): OpenAPIHono {
     await next();
   });
   app.use("/v1/*", bodyLimit(MAX_MESSAGE_BYTES));
+
+  // The validator takes a body of another type for none, and a call whose fields are all optional would go through.
+  app.use("/v1/*", async (c, next) => {
+    const { headers } = c.req.raw;
+    const sent = headers.has("transfer-encoding") || Number(headers.get("content-length") ?? 0) > 0;
+    if (sent && !/^application\/json *(;|$)/i.test(headers.get("content-type") ?? "")) throw notJson();
+    await next();
+  });
 
   app.openapi(routes.createSandbox, async (c) => {
     const caller = callerOf(c);
@@ -139,6 +150,11 @@ export function createApp(context: AppContext): OpenAPIHono {
       PositionText.optional().catch(undefined).parse(c.req.header("last-event-id"));
     // A stream is not JSON: the typed answer is only the other branch's.
     if (c.req.header("accept")?.includes("text/event-stream")) {
+      // Nobody would read the stream, and nobody would end it.
+      if (c.req.method === "HEAD") {
+        if (!(await store.load(id))) throw sandboxNotFound(id);
+        return new Response(null, { headers: STREAM_HEADERS }) as never;
+      }
       return (await eventStream(rooms, id, caller, since, c.req.raw.signal)) as never;
     }
     const read = await store.read(id, since ?? null);
@@ -171,15 +187,6 @@ export function createApp(context: AppContext): OpenAPIHono {
   app.openapi(routes.passControl, async (c) =>
     c.json(await answer(operations.pass(c.req.valid("param").id, callerOf(c), c.req.valid("json"))), 200),
   );
-  for (const path of new Set(Object.values(routes).map((route) => route.getRoutingPath()))) {
-    app.all(path, (c) => {
-      throw new BatonError(
-        "method_not_allowed",
-        `${c.req.path} does not answer ${c.req.method}. /openapi.json lists the calls.`,
-      );
-    });
-  }
-
   app.doc31("/openapi.json", {
     openapi: "3.1.0",
     info: {
@@ -188,19 +195,40 @@ export function createApp(context: AppContext): OpenAPIHono {
       description: `Realtime calls: WebSocket /v1/connect, subprotocol baton.v${PROTOCOL_VERSION}.`,
     },
   });
-  app.get("/healthz", (c) => c.json({ ok: true }));
-  app.get("/readyz", async (c) => {
+  app.openapi(routes.health, (c) => c.json({ ok: true }, 200));
+  app.openapi(routes.ready, async (c) => {
     const ready = context.accepting() && (await store.healthy().catch(() => false));
     return c.json({ ok: ready }, ready ? 200 : 503);
   });
-  app.get("/metrics", async (c) =>
+  app.openapi(routes.metrics, async (c) =>
     c.text(await context.metrics.registry.metrics(), 200, {
       "content-type": context.metrics.registry.contentType,
     }),
   );
 
+  refuseOtherMethods(app);
   pages(app, context.dashboardDir);
   return app;
+}
+
+function refuseOtherMethods(app: OpenAPIHono): void {
+  const methods = new Map([["/openapi.json", new Set(["GET", "HEAD"])]]);
+  for (const route of Object.values(routes)) {
+    const path = route.getRoutingPath();
+    const known = methods.get(path) ?? new Set();
+    methods.set(path, known.add(route.method.toUpperCase()));
+    if (route.method === "get") known.add("HEAD");
+  }
+  for (const [path, known] of methods) {
+    const allow = [...known].sort().join(", ");
+    app.all(path, (c) => {
+      throw new BatonError(
+        "method_not_allowed",
+        `${c.req.path} does not answer ${c.req.method}. Use ${allow}; /openapi.json lists the calls.`,
+        { allow },
+      );
+    });
+  }
 }
 
 function callerOf(c: Context): Caller {
@@ -219,12 +247,16 @@ function callerOf(c: Context): Caller {
 /** Errors of the HTTP library in our words. */
 function httpError(error: Error): BatonError {
   if (error instanceof HTTPException && error.status === 400) {
-    return new BatonError(
-      "invalid_json",
-      "The body is not JSON. Send one JSON object with content-type application/json.",
-      undefined,
-      { cause: error },
-    );
+    return notJson(error);
   }
   return toBatonError(error);
+}
+
+function notJson(cause?: Error): BatonError {
+  return new BatonError(
+    "invalid_json",
+    "The body is not JSON. Send one JSON object with content-type application/json.",
+    undefined,
+    { cause },
+  );
 }

@@ -9,24 +9,16 @@ export function bodyLimit(maxBytes: number) {
   return createMiddleware(async (c, next) => {
     if (Number(c.req.header("content-length") ?? 0) > maxBytes) throw tooLarge();
     if (c.req.header("transfer-encoding") !== undefined && c.req.raw.body) {
+      // Read here, not passed on as a stream: the validator would take the error of one for malformed JSON.
+      const chunks: Uint8Array[] = [];
       let bytes = 0;
-      const counted = new TransformStream<Uint8Array, Uint8Array>({
-        transform(chunk, controller) {
-          bytes += chunk.byteLength;
-          if (bytes > maxBytes) controller.error(tooLarge());
-          else controller.enqueue(chunk);
-        },
-      });
+      for await (const chunk of c.req.raw.body) {
+        bytes += chunk.byteLength;
+        if (bytes > maxBytes) throw tooLarge();
+        chunks.push(chunk);
+      }
       const { method, headers, signal } = c.req.raw;
-      // `duplex` is missing from the DOM's types; Node demands it for a body that is a stream.
-      const init: RequestInit & { duplex: "half" } = {
-        method,
-        headers,
-        signal,
-        body: c.req.raw.body.pipeThrough(counted),
-        duplex: "half",
-      };
-      c.req.raw = new Request(c.req.url, init);
+      c.req.raw = new Request(c.req.url, { method, headers, signal, body: Buffer.concat(chunks) });
     }
     await next();
   });

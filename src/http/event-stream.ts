@@ -12,6 +12,12 @@ const MAX_PENDING_BYTES = 1024 * 1024;
 /** A comment this often keeps proxies from closing a quiet stream. */
 const KEEPALIVE_MS = 15_000;
 
+export const STREAM_HEADERS = {
+  "content-type": "text/event-stream",
+  "cache-control": "no-store",
+  "x-accel-buffering": "no",
+};
+
 /** @throws BatonError `sandbox_not_found`, `unavailable`, before the first byte */
 export async function eventStream(
   rooms: Rooms,
@@ -43,20 +49,26 @@ export async function eventStream(
     clientId: connectionId,
     name: caller.name,
     role: caller.role,
-    send: (message) => write(format(message)),
-    sendText: (text) => write(format(JSON.parse(text) as DownMessage)),
+    send,
+    sendText: (text) => send(JSON.parse(text) as DownMessage),
     sendBinary: () => {},
     lost: end,
   };
   try {
+    // A client that left while the room was opened is not heard of again.
+    signal.throwIfAborted();
     await room.join(client, { id: connectionId, ...(since && { since }), passive: true });
   } catch (error) {
     end();
     throw error;
   }
-  return new Response(stream, {
-    headers: { "content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no" },
-  });
+  return new Response(stream, { headers: STREAM_HEADERS });
+
+  function send(message: DownMessage): void {
+    write(format(message));
+    // There is nothing more to come; a reader that comes back is told so.
+    if (message.type === "sandbox.left") end();
+  }
 
   function write(text: string): void {
     if (ended || text === "") return;

@@ -21,6 +21,7 @@ export function problemResponse(error: BatonError): Response {
     headers: {
       "content-type": "application/problem+json",
       ...(problem.status === 503 && { "retry-after": "1" }),
+      ...(typeof problem.details?.["allow"] === "string" && { allow: problem.details["allow"] }),
     },
   });
 }

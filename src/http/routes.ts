@@ -20,6 +20,7 @@ import {
 import { SandboxId } from "../../protocol/ids.ts";
 import { HandoffResult } from "../../protocol/sandbox.ts";
 
+const Health = z.object({ ok: z.boolean() });
 const params = z.object({ id: SandboxId });
 const json = <T extends z.ZodType>(schema: T) => ({ content: { "application/json": { schema } } });
 const answers = <T extends z.ZodType>(description: string, schema: T) => ({
@@ -128,4 +129,25 @@ export const routes = {
     "Pass the browser to somebody else, or to the agent",
     PassControlParams,
   ),
+  health: createRoute({
+    method: "get",
+    path: "/healthz",
+    summary: "Whether the process runs",
+    responses: { 200: { description: "It runs", ...json(Health) } },
+  }),
+  ready: createRoute({
+    method: "get",
+    path: "/readyz",
+    summary: "Whether requests should be sent here",
+    responses: {
+      200: { description: "It takes requests", ...json(Health) },
+      503: { description: "It shuts down, or cannot reach its store", ...json(Health) },
+    },
+  }),
+  metrics: createRoute({
+    method: "get",
+    path: "/metrics",
+    summary: "Counters in Prometheus' text format",
+    responses: { 200: { description: "The counters", content: { "text/plain": { schema: z.string() } } } },
+  }),
 } as const satisfies Record<string, RouteConfig>;

@@ -28,6 +28,8 @@ interface Story extends LoggedGateway {
   refused(code: ErrorCode, details: Fields, step: Step, fields?: Fields): Promise<void>;
 }
 
+const about = (details: Fields): object => (Object.keys(details).length === 0 ? {} : { details });
+
 async function story(): Promise<Story> {
   const test = await startLoggedGateway();
   await test.create(SANDBOX);
@@ -40,7 +42,7 @@ async function story(): Promise<Story> {
     async refused(code, details, step, fields = {}) {
       const before = await test.state(SANDBOX);
       const refusal = await client.refused({ type: step, sandboxId: SANDBOX, ...fields });
-      expect(refusal, step).toMatchObject({ code, sandboxId: SANDBOX, details });
+      expect(refusal, step).toMatchObject({ code, sandboxId: SANDBOX, ...about(details) });
       expect(refusal.retryable, step).toBe(ERRORS[code].retryable);
       const response = await test.http(`/v1/sandboxes/${SANDBOX}/${PATHS[step]}`, {
         method: "POST",
@@ -50,7 +52,7 @@ async function story(): Promise<Story> {
       expect(response.headers.get("content-type"), step).toBe("application/problem+json");
       const problem = (await response.json()) as Problem;
       expect([response.status, problem.status], step).toEqual([ERRORS[code].status, ERRORS[code].status]);
-      expect(problem, step).toMatchObject({ code, details, detail: refusal.message });
+      expect(problem, step).toMatchObject({ code, ...about(details), detail: refusal.message });
       expect(await test.state(SANDBOX), step).toEqual(before);
       await client.ping();
     },
@@ -109,7 +111,7 @@ describe("H3: a step that is not allowed", () => {
     ["cancelled", "handoff_cancelled"],
     ["expired", "handoff_expired"],
   ] as const)("after it was %s", async (status, code) => {
-    const { refused, does, advance } = await story();
+    const { refused, does, advance, client, http } = await story();
     const { handoff } = await does("handoff.request", { ...REQUEST, expiresInMs: 60_000 });
     const { requestId } = handoff ?? {};
     await does("handoff.accept", ann);
@@ -117,20 +119,61 @@ describe("H3: a step that is not allowed", () => {
     else if (status === "cancelled") await does("handoff.cancel");
     else {
       advance(61_000);
-      // H4: decided as if the deadline had been acted on, even when nobody has come to that yet.
+      // H4: decided as if the deadline had been acted on, whether or not anybody has come to that yet.
+      await client.refused({ type: "handoff.complete", sandboxId: SANDBOX, ...ann }, code);
+      const ended = await http(`/v1/sandboxes/${SANDBOX}/handoff?wait=8`);
+      expect(await ended.json()).toMatchObject({ handoff: { status: "expired" } });
     }
-    const details = status === "expired" ? {} : { requestId, status };
-    if (status === "expired") {
-      // The first refusal is the one that may commit the expiry, so it is asked for before states are compared.
-      const { client } = await Promise.resolve({ client: (await story()).client });
-      expect(client).toBeDefined();
+    const details = { requestId, status };
+    for (const step of ["handoff.accept", "handoff.complete"] as const) {
+      await refused(code, details, step, ann);
+      await refused(code, details, step, { ...bob, requestId });
+      await refused("no_open_handoff", details, step, { ...ann, ...another });
     }
-    await refused(code, details, "handoff.accept", ann);
-    await refused(code, details, "handoff.accept", { ...bob, requestId });
-    await refused(code, details, "handoff.complete", ann);
-    await refused(code, details, "handoff.complete", { ...ann, requestId });
+    await refused(code, details, "handoff.cancel");
     await refused(code, details, "handoff.cancel", { requestId });
-    await refused("no_open_handoff", { requestId, status }, "handoff.accept", { ...ann, ...another });
     await refused("not_controller", { controller: "ai" }, "control.release", ann);
+  });
+
+  it("with somebody else in control and no handoff open", async () => {
+    const { refused, does } = await story();
+    await does("control.take", bob);
+    await refused("already_controlled", { controller: "bob" }, "control.take", ann);
+    await refused("not_controller", { controller: "bob" }, "control.release", ann);
+    await refused("not_controller", { controller: "bob" }, "control.pass", { ...ann, to: "ai" });
+    await refused("no_open_handoff", {}, "handoff.complete", bob);
+  });
+});
+
+describe("H1, H6: an idempotency key", () => {
+  it.each(["k-1", "__proto__", "constructor"])("%s answers a repetition as the first time", async (key) => {
+    const { does, state } = await story();
+    const fields = { ...REQUEST, idempotencyKey: key };
+    const first = await does("handoff.request", fields);
+    const before = await state(SANDBOX);
+    expect((await does("handoff.request", fields)).handoff).toEqual(first.handoff);
+    expect(await state(SANDBOX)).toEqual(before);
+    await does("handoff.accept", ann);
+    await does("handoff.complete", ann);
+    expect((await does("handoff.request", fields)).handoff).toEqual(first.handoff);
+  });
+
+  it("for another request is refused with idempotency_conflict", async () => {
+    const { does, refused } = await story();
+    await does("handoff.request", { ...REQUEST, idempotencyKey: "k" });
+    for (const fields of [{ message: "other" }, { reason: "mfa" }, { resumePrompt: "go on" }]) {
+      const other = { ...REQUEST, ...fields, idempotencyKey: "k" };
+      await refused("idempotency_conflict", {}, "handoff.request", other);
+    }
+    await refused("idempotency_conflict", {}, "handoff.accept", { ...ann, idempotencyKey: "k" });
+    await refused("idempotency_conflict", {}, "handoff.cancel", { idempotencyKey: "k" });
+  });
+
+  it("of a refused call is free: nothing was done under it", async () => {
+    const { does, refused } = await story();
+    await refused("no_open_handoff", {}, "handoff.accept", { ...ann, idempotencyKey: "k" });
+    await does("handoff.request", REQUEST);
+    const { handoff } = await does("handoff.accept", { ...ann, idempotencyKey: "k" });
+    expect(handoff).toMatchObject({ status: "accepted", controller: "ann" });
   });
 });

@@ -109,8 +109,10 @@ export function browserWord(status: PreviewStatus | undefined): string {
       return "detached";
     case "idle":
       return "not watched";
-    case "connecting":
+    // "live" is a word for pictures: a thumbnail that has stopped must not stand beside it (P2).
     case "live":
+      return "connected";
+    case "connecting":
     case "reconnecting":
     case "gone":
       return status;

@@ -104,7 +104,11 @@ export function describePast(sandbox: Sandbox, me: string): TimelineEntry[] {
   const entries: TimelineEntry[] = [
     { key: "past.created", at: sandbox.createdAt, tone: "plain", text: "Sandbox created" },
   ];
-  const handoff = sandbox.handoff;
+  const { control, handoff } = sandbox;
+  if (control.mode === "human" && control.controller !== undefined) {
+    const holder = control.controller === me ? "You have" : `${control.controller} has`;
+    entries.push({ key: "past.control", at: control.since, tone: "person", text: `${holder} the browser` });
+  }
   if (handoff === null) return entries;
   const add = (step: string, at: number, words: Words): void => {
     entries.push({ key: `past.${handoff.requestId}.${step}`, at, ...words });
@@ -130,7 +134,7 @@ export function describePast(sandbox: Sandbox, me: string): TimelineEntry[] {
   } else if (handoff.status === "expired") {
     add("ended", handoff.updatedAt, { tone: "bad", text: "Nobody finished in time: the request expired" });
   }
-  return entries;
+  return entries.sort((a, b) => a.at - b.at);
 }
 
 /** Adds entries at the end, without those it has, and forgets the oldest beyond the bound. */

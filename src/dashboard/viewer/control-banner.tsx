@@ -32,7 +32,7 @@ export function ControlBanner({ room }: { room: Room }) {
           {graceUntil !== undefined && (
             <Countdown
               until={graceUntil}
-              label={`${sandbox.control.controller ?? "Controller"} is away, back to the queue in`}
+              label={`${sandbox.control.controller ?? "Controller"} is away, back to ${sandbox.control.mode === "shared" ? "the queue" : "the agent"} in`}
             />
           )}
           {open && handoff.expiresAt !== undefined && (

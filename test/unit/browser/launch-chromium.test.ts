@@ -11,7 +11,7 @@ import { chromiumProcess, until } from "./bench.ts";
 
 const cleanups: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 
 const soon = (): AbortSignal => AbortSignal.timeout(15_000);
@@ -198,7 +198,11 @@ async function flushCookies(endpoint: string): Promise<void> {
   const connection = await CdpConnection.connect(endpoint, soon());
   const expires = Date.now() / 1_000 + 9_999;
   const cookies = Array.from({ length: 600 }, (_, index) => ({
-    ...{ name: `filler${index}`, value: "1", domain: `site${index % 5}.test`, path: "/", expires },
+    name: `filler${index}`,
+    value: "1",
+    domain: `site${index % 5}.test`,
+    path: "/",
+    expires,
   }));
   await connection.browser.send("Storage.setCookies", { cookies });
   await connection.browser.send("Storage.getCookies", {});

@@ -67,12 +67,12 @@ describe("control as the page shows it", () => {
 });
 
 describe("the browser in a word", () => {
-  it("has one for every state, and for none", () => {
+  it("P2: has one for every state and for none, and calls none of them live", () => {
     expect([undefined, ...PreviewStatus.options].map(browserWord)).toEqual([
       "detached",
       "not watched",
       "connecting",
-      "live",
+      "connected",
       "reconnecting",
       "gone",
     ]);

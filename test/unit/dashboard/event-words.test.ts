@@ -76,6 +76,14 @@ describe("the timeline", () => {
     expect(describePast(aSandbox(), "anna")).toHaveLength(1);
   });
 
+  it("tells who holds the browser outside of a handoff, in the order of time", () => {
+    const control = { mode: "human", phase: "active", controller: "Ben", since: T0 + 9 } as const;
+    const handoff = aHandoff({ status: "cancelled", requestedAt: T0 + 1, updatedAt: T0 + 2 });
+    const past = describePast(aSandbox({ control, handoff }), "anna");
+    expect(past.at(-1)?.text).toBe("Ben has the browser");
+    expect(past).toHaveLength(4);
+  });
+
   it("E2: shows an event once, and keeps the newest up to the bound", () => {
     const entries = Array.from({ length: MAX_TIMELINE + 5 }, (_, index) =>
       describeEvent(anEvent("control.taken", { seq: index + 1 }), "anna"),

@@ -1,0 +1,23 @@
+# Builds the gateway and its dashboard, and runs them as a user without rights.
+FROM node:22-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci
+COPY . .
+RUN npm run build && npm prune --omit=dev
+
+FROM node:22-bookworm-slim
+# Only for sandboxes that the gateway launches itself; browsers attached by `cdpUrl` run elsewhere. Chromium's own
+# sandbox needs user namespaces: run with `--security-opt seccomp=unconfined` or a profile that allows them.
+RUN apt-get update \
+  && apt-get install -y --no-install-recommends chromium fonts-liberation \
+  && rm -rf /var/lib/apt/lists/*
+WORKDIR /app
+COPY --from=build /app/package.json ./
+COPY --from=build /app/node_modules node_modules
+COPY --from=build /app/dist dist
+USER node
+ENV NODE_ENV=production BATON_HOST=0.0.0.0
+EXPOSE 7070
+HEALTHCHECK --interval=10s --timeout=3s CMD ["node", "-e", "fetch('http://127.0.0.1:7070/readyz').then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+CMD ["node", "dist/src/main.js"]
