@@ -76,6 +76,11 @@ const table = {
     summary:
       "Somebody else may drive now; `details.controller` names them (`ai` for the agent, absent for nobody).",
   },
+  stale_tab: {
+    status: 409,
+    retryable: false,
+    summary: "Another tab is shown than the one this input was aimed at; `details.tab` is its number.",
+  },
   already_controlled: {
     status: 409,
     retryable: false,

@@ -9,8 +9,9 @@
  *    12  f64  when the browser composed the picture, epoch milliseconds
  *    20  u16  viewport width, CSS pixels
  *    22  u16  viewport height, CSS pixels
+ *    24  u32  number of the tab that is shown, as in `browser.tabs`
  */
-export const FRAME_HEADER_BYTES = 24;
+export const FRAME_HEADER_BYTES = 28;
 const LAYOUT_VERSION = 1;
 const FORMAT_JPEG = 1;
 
@@ -20,6 +21,8 @@ export interface FrameHeader {
   capturedAt: number;
   viewportWidth: number;
   viewportHeight: number;
+  /** Number of the tab that is shown. */
+  tab: number;
 }
 
 /** One allocation and one copy: header and picture in a buffer that all viewers of a sandbox share. */
@@ -34,6 +37,7 @@ export function encodeFrame(header: FrameHeader, jpeg: Uint8Array): Uint8Array {
   view.setFloat64(12, header.capturedAt);
   view.setUint16(20, Math.min(header.viewportWidth, 0xffff));
   view.setUint16(22, Math.min(header.viewportHeight, 0xffff));
+  view.setUint32(24, header.tab);
   bytes.set(jpeg, FRAME_HEADER_BYTES);
   return bytes;
 }
@@ -52,6 +56,7 @@ export function decodeFrame(bytes: Uint8Array): { header: FrameHeader; jpeg: Uin
       capturedAt: view.getFloat64(12),
       viewportWidth: view.getUint16(20),
       viewportHeight: view.getUint16(22),
+      tab: view.getUint32(24),
     },
     jpeg: bytes.subarray(headerBytes),
   };

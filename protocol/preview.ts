@@ -11,6 +11,8 @@ export type PreviewStatus = z.infer<typeof PreviewStatus>;
 export const Tab = z
   .object({
     tabId: z.string(),
+    /** The same tab in frame headers and in `input`; counts from 1 as this gateway sees tabs. */
+    number: z.number().int().positive(),
     title: z.string(),
     url: z.string(),
     /** The tab that viewers see and input goes to. */

@@ -50,7 +50,6 @@ export type Sandbox = z.infer<typeof Sandbox>;
 
 export const EventType = z.enum([
   "sandbox.created",
-  "sandbox.removed",
   "handoff.requested",
   "handoff.accepted",
   "handoff.completed",

@@ -63,6 +63,8 @@ export const Input = z.strictObject({
   controller: Controller.exactOptional(),
   /** The epoch the sender believes in: a click that was sent before control changed is refused, not applied late. */
   epoch: Epoch.exactOptional(),
+  /** The tab the sender sees, by number: what was aimed at one tab is refused when another is shown by then (C7). */
+  tab: z.number().int().positive().exactOptional(),
   events: z.array(InputEvent).min(1).max(MAX_INPUT_BATCH),
 });
 

@@ -2,20 +2,28 @@
 import { z } from "zod";
 
 const flag = z.enum(["0", "1", "true", "false"]).transform((text) => text === "1" || text === "true");
-const duration = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+/** Digits only: `Number` would also take " ", "0x50" and "1e3" for numbers. */
+const whole = (min: number, max: number) => {
+  const wrong = `it must be a whole number from ${min} to ${max}`;
+  return z
+    .string()
+    .regex(/^\d{1,15}$/, { error: wrong, abort: true })
+    .transform(Number)
+    .refine((value) => value >= min && value <= max, wrong);
+};
 
 const Environment = z.object({
   BATON_HOST: z.string().min(1).default("127.0.0.1"),
-  BATON_PORT: z.coerce.number().int().min(0).max(65_535).default(7070),
+  BATON_PORT: whole(0, 65_535).default(7070),
   BATON_STORE: z.enum(["memory"]).default("memory"),
   BATON_TRANSPORT: z.enum(["ws"]).default("ws"),
   BATON_PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
   BATON_CHROMIUM: z.string().min(1).optional(),
   BATON_LOG_LEVEL: z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
   BATON_DEMO: flag.default(false),
-  BATON_GRACE_MS: duration(0, 3_600_000).default(30_000),
-  BATON_HANDOFF_TTL_MS: duration(1_000, 86_400_000).default(1_800_000),
-  BATON_HEARTBEAT_MS: duration(1_000, 300_000).default(15_000),
+  BATON_GRACE_MS: whole(0, 3_600_000).default(30_000),
+  BATON_HANDOFF_TTL_MS: whole(1_000, 86_400_000).default(1_800_000),
+  BATON_HEARTBEAT_MS: whole(1_000, 300_000).default(15_000),
 });
 
 export interface Config {

@@ -61,9 +61,14 @@ async function main(): Promise<void> {
 
   if (args.values.demo || config.demo) {
     const { startDemo } = await import("../examples/login-handoff/demo.ts");
-    const demo = await startDemo(url, (line) => log.info(line));
-    stopDemo = () => demo.close();
-    log.info(`live sandbox: ${demo.viewerUrl}`);
+    try {
+      const demo = await startDemo(url, (line) => log.info(line));
+      stopDemo = () => demo.close();
+      log.info(`live sandbox: ${demo.viewerUrl}`);
+    } catch (error) {
+      // What the shutdown took from under the demo; to end here would leave a browser that is being started behind.
+      if (!stopping) throw error;
+    }
   }
 }
 

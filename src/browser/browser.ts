@@ -7,6 +7,9 @@
 import type { InputEvent } from "../../protocol/input.ts";
 import type { Dialog, Tab } from "../../protocol/preview.ts";
 
+/** A tab as the browser knows it; the room gives it its number. */
+export type LinkTab = Omit<Tab, "number">;
+
 export type LinkStatus = "connecting" | "live" | "reconnecting" | "gone";
 
 export interface Frame {
@@ -27,7 +30,7 @@ export interface ScreencastOptions {
 
 export interface BrowserListener {
   status?(status: LinkStatus, detail?: string): void;
-  tabs?(tabs: readonly Tab[]): void;
+  tabs?(tabs: readonly LinkTab[]): void;
   dialog?(dialog: Dialog | null): void;
   /**
    * A new picture. Chromium sends the next one only after `done` was called, so calling it late slows the capture:
@@ -54,7 +57,7 @@ export class BrowserError extends Error {
 
 export interface BrowserLink {
   readonly status: LinkStatus;
-  readonly tabs: readonly Tab[];
+  readonly tabs: readonly LinkTab[];
   readonly dialog: Dialog | null;
 
   /** Resolves at the first `live`; rejects with `BrowserError` when the first connection fails or `signal` aborts. */

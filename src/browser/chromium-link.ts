@@ -1,5 +1,5 @@
 import type { InputEvent } from "../../protocol/input.ts";
-import type { Dialog, Tab } from "../../protocol/preview.ts";
+import type { Dialog } from "../../protocol/preview.ts";
 import {
   BrowserError,
   type AttachOptions,
@@ -7,6 +7,7 @@ import {
   type BrowserListener,
   type Frame,
   type LinkStatus,
+  type LinkTab,
   type ScreencastOptions,
 } from "./browser.ts";
 import { CdpConnection } from "./cdp-connection.ts";
@@ -51,7 +52,7 @@ export class ChromiumLink implements BrowserLink {
   #status: LinkStatus = "connecting";
   #attachment: Attachment | undefined;
   #capture: ScreencastOptions | undefined;
-  #tabs: readonly Tab[] = [];
+  #tabs: readonly LinkTab[] = [];
   #dialog: Dialog | null = null;
   #publishing = false;
 
@@ -70,7 +71,7 @@ export class ChromiumLink implements BrowserLink {
     return this.#status;
   }
 
-  get tabs(): readonly Tab[] {
+  get tabs(): readonly LinkTab[] {
     return this.#tabs;
   }
 

@@ -1,6 +1,6 @@
 /** A browser without a browser, for tests of what uses `BrowserLink`. The contract suite holds it to Chromium's ways. */
 import type { InputEvent } from "../../protocol/input.ts";
-import type { Dialog, Tab } from "../../protocol/preview.ts";
+import type { Dialog } from "../../protocol/preview.ts";
 import {
   BrowserError,
   type AttachOptions,
@@ -9,6 +9,7 @@ import {
   type BrowserProvider,
   type LaunchedBrowser,
   type LinkStatus,
+  type LinkTab,
   type ScreencastOptions,
 } from "./browser.ts";
 import { HeldInput } from "./held-input.ts";
@@ -164,7 +165,7 @@ export class FakeBrowserLink implements BrowserLink {
   readonly #first: Promise<void>;
   readonly #unsettled = new Set<Promise<void>>();
   #status: LinkStatus = "connecting";
-  #tabs: readonly Tab[] = [];
+  #tabs: readonly LinkTab[] = [];
   #dialog: Dialog | null = null;
   #capture: ScreencastOptions | undefined;
   #generation = 0;
@@ -181,7 +182,7 @@ export class FakeBrowserLink implements BrowserLink {
     return this.#status;
   }
 
-  get tabs(): readonly Tab[] {
+  get tabs(): readonly LinkTab[] {
     return this.#tabs;
   }
 

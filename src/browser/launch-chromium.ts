@@ -20,6 +20,12 @@ const STDERR_TAIL_LENGTH = 2_000;
 
 const DEFAULT_VIEWPORT: Viewport = { width: 1280, height: 800 };
 
+/**
+ * Chromium ends when its debugging pipe does, so that a gateway that is killed leaves no browser behind. The pipe is
+ * for nothing else: commands go over the port, which several connections share. On Windows it works differently.
+ */
+const ENDS_WITH_PARENT = process.platform !== "win32";
+
 const FLAGS = [
   "--headless=new",
   "--remote-debugging-port=0",
@@ -124,11 +130,13 @@ export class ChromiumProcess implements LaunchedBrowser {
     const again = this.#launches > 0;
     const args = launchArguments(this.#profile, viewport, again, this.#options.args ?? []);
     const child = spawn(executablePath, args, {
-      stdio: ["ignore", "ignore", "pipe"],
+      stdio: ENDS_WITH_PARENT ? ["ignore", "ignore", "pipe", "pipe", "pipe"] : ["ignore", "ignore", "pipe"],
       // Its own process group, so that its helpers can be ended with it.
       detached: process.platform !== "win32",
       ...(this.#options.env && { env: this.#options.env }),
     });
+    // Of the two pipes only the end matters, and that of a killed Chromium is no error here.
+    for (const pipe of child.stdio.slice(3)) pipe?.on("error", () => {});
     const timeout = AbortSignal.timeout(startupTimeoutMs);
     const signal = AbortSignal.any([timeout, this.#closing.signal]);
     try {
@@ -178,6 +186,7 @@ function launchArguments(
   extra: readonly string[],
 ): readonly string[] {
   const args = [...FLAGS, `--user-data-dir=${profile}`, `--window-size=${viewport.width},${viewport.height}`];
+  if (ENDS_WITH_PARENT) args.push("--remote-debugging-pipe");
   // Chromium's sandbox refuses to run as root, which is what a container usually is.
   if (process.getuid?.() === 0) args.push("--no-sandbox");
   // Headless Chromium restores no tabs by it, but the session cookies, that is, most logins.

@@ -99,12 +99,15 @@ export async function paste(
   return { answer: tab.session.send("Input.insertText", { text }) };
 }
 
-/** Resolves to whether the page has dealt with the paste itself. */
+/** Resolves to whether the page has dealt with the paste itself, or nothing more is to be done. */
 async function offerPaste(tab: PageTab, text: string): Promise<boolean> {
+  const before = tab.interruptions;
   const { executionContextId } = await tab.session.send("Page.createIsolatedWorld", {
     frameId: tab.tabId,
     worldName: WORLD_NAME,
   });
+  // Who was told that this is over may have handed the browser to somebody else.
+  if (tab.interruptions !== before) return true;
   const { result } = await tab.session.send("Runtime.callFunctionOn", {
     functionDeclaration: PASTE_FUNCTION,
     executionContextId,

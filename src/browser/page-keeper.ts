@@ -1,3 +1,4 @@
+import type { Protocol } from "devtools-protocol";
 import { CdpConnection } from "./cdp-connection.ts";
 
 /** Tabs that are opened again after a crash; of more, the oldest are not. */
@@ -18,6 +19,8 @@ export class PageKeeper {
   /** Address by target id, in the order the tabs were opened. */
   readonly #pages = new Map<string, string>();
   #connection: CdpConnection | undefined;
+  /** The profile's own browser context: pages of an agent's throw-away contexts are not opened again in it. */
+  #contextId: string | undefined;
 
   get urls(): string[] {
     return [...this.#pages.values()].filter(isRestorable).slice(-MAX_RESTORED_TABS);
@@ -36,6 +39,7 @@ export class PageKeeper {
     const { browser } = connection;
     const { targetInfos } = await browser.send("Target.getTargets", {});
     const blank = targetInfos.find(({ type }) => type === "page");
+    this.#contextId = blank?.browserContextId;
     if (blank) {
       const { targetId } = blank;
       const { windowId } = await browser.send("Browser.getWindowForTarget", { targetId });
@@ -65,8 +69,9 @@ export class PageKeeper {
     this.#connection = undefined;
   }
 
-  #note(info: { readonly targetId: string; readonly type: string; readonly url: string }): void {
-    if (info.type === "page" && info.url !== "") this.#pages.set(info.targetId, info.url);
+  #note(info: Protocol.Target.TargetInfo): void {
+    if (info.type !== "page" || info.url === "" || info.browserContextId !== this.#contextId) return;
+    this.#pages.set(info.targetId, info.url);
   }
 }
 

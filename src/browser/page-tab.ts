@@ -1,5 +1,5 @@
-import type { Dialog, Tab } from "../../protocol/preview.ts";
-import { BrowserError } from "./browser.ts";
+import type { Dialog } from "../../protocol/preview.ts";
+import { BrowserError, type LinkTab } from "./browser.ts";
 import { CdpError, type CdpSession } from "./cdp-connection.ts";
 
 /** A page chooses its title and address and every viewer gets them: longer ones are cut. */
@@ -59,7 +59,7 @@ export class PageTab {
     for (const settle of this.#unanswered) settle();
   }
 
-  toTab(active: boolean): Tab {
+  toTab(active: boolean): LinkTab {
     return {
       tabId: this.tabId,
       title: this.title.slice(0, MAX_TITLE_LENGTH),

@@ -1,6 +1,5 @@
 import type { Protocol } from "devtools-protocol";
-import type { Tab } from "../../protocol/preview.ts";
-import { BrowserError } from "./browser.ts";
+import { BrowserError, type LinkTab } from "./browser.ts";
 import type { CdpConnection } from "./cdp-connection.ts";
 import type { BrowserLogger } from "./logger.ts";
 import { PageTab } from "./page-tab.ts";
@@ -56,7 +55,7 @@ export class TabTracker {
     return this.#tabs.get(tabId);
   }
 
-  list(): Tab[] {
+  list(): LinkTab[] {
     return [...this.#tabs.values()].map((tab) => tab.toTab(tab === this.#active));
   }
 

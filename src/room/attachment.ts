@@ -9,8 +9,9 @@ import type { BrowserLink } from "../browser/browser.ts";
 import type { Driver } from "../core/access.ts";
 import { GATE_LEASE_MS, type Command } from "../core/commands.ts";
 import type { Outcome } from "./dispatch.ts";
-import { Gate } from "./gate.ts";
+import { Gate, type Aim } from "./gate.ts";
 import { Preview } from "./preview.ts";
+import { TabNumbers } from "./tab-numbers.ts";
 import type { RoomContext } from "./context.ts";
 
 export interface AttachmentHooks {
@@ -43,6 +44,7 @@ export class Attachment {
   #attached: Attached | null = null;
   /** Attaching and detaching take turns. */
   #turn: Promise<void> = Promise.resolve();
+  readonly #numbers = new TabNumbers();
   #closed = false;
 
   constructor(sandboxId: string, context: RoomContext, hooks: AttachmentHooks) {
@@ -52,13 +54,14 @@ export class Attachment {
     this.preview = new Preview(context.stream, {
       metrics: context.metrics,
       aliveMs: context.settings.aliveMs,
+      tabNumber: (tabId) => this.#numbers.of(tabId),
       alive: (viewerId, alive, seq) =>
         hooks.send(viewerId, { type: "preview.alive", sandboxId, alive, seq, serverTime: Date.now() }),
     });
   }
 
-  get tabs(): readonly Tab[] {
-    return this.#attached?.link.tabs ?? [];
+  get tabs(): Tab[] {
+    return this.#numbers.list(this.#attached?.link.tabs ?? []);
   }
 
   get dialog(): Dialog | null {
@@ -80,8 +83,8 @@ export class Attachment {
     }
   }
 
-  /** @throws BatonError `not_controller`, `browser_unavailable`, `invalid_message`, `input_overflow` */
-  async submit(driver: Driver, epoch: number | undefined, events: readonly InputEvent[]): Promise<void> {
+  /** @throws BatonError `not_controller`, `browser_unavailable`, `stale_tab`, `invalid_message`, `input_overflow` */
+  async submit(driver: Driver, aim: Aim, events: readonly InputEvent[]): Promise<void> {
     // Whoever has only just come waits for the browser to be attached; the fence is checked when that is done.
     if (!this.#attached) await this.#turn;
     if (this.#attached?.link.status === "connecting") {
@@ -93,7 +96,7 @@ export class Attachment {
         "This sandbox has no connected browser. Attach one, or wait until the preview is live.",
       );
     }
-    await this.#attached.gate.submit(driver, epoch, events);
+    await this.#attached.gate.submit(driver, aim, events);
   }
 
   async close(): Promise<void> {
@@ -121,6 +124,7 @@ export class Attachment {
     const gate = new Gate({
       link,
       metrics: this.#context.metrics,
+      shownTab: () => this.tabs.find(({ active }) => active)?.number,
       drained: (epoch) => this.#persist(gateId, { type: "gate.drained", gateId, epoch }),
       renew: async (epoch) => {
         await this.#hooks.dispatch({ type: "gate.renew", gateId, epoch, leaseMs: GATE_LEASE_MS });
@@ -129,8 +133,8 @@ export class Attachment {
     this.#attached = { gateId, attachedAt: loaded.state.browser.attachedAt, link, gate };
     link.subscribe({
       status: (status) => this.#status(gateId, status),
-      tabs: (tabs) =>
-        this.#hooks.broadcast({ type: "browser.tabs", sandboxId: this.#sandboxId, tabs: [...tabs] }),
+      tabs: () =>
+        this.#hooks.broadcast({ type: "browser.tabs", sandboxId: this.#sandboxId, tabs: this.tabs }),
       dialog: (dialog) =>
         this.#hooks.broadcast({ type: "browser.dialog", sandboxId: this.#sandboxId, dialog }),
     });

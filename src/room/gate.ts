@@ -13,10 +13,18 @@ import type { Metrics } from "../ops/metrics.ts";
 export interface GateOptions {
   readonly link: BrowserLink;
   readonly metrics: Metrics;
+  /** Number of the tab that input goes to now. */
+  readonly shownTab: () => number | undefined;
   /** Nothing older than `epoch` is under way: tell everybody. */
   readonly drained: (epoch: number) => Promise<void>;
   /** The page has not answered yet: keep the others waiting. */
   readonly renew: (epoch: number) => Promise<void>;
+}
+
+/** What the sender of input believed: refused when it is no longer so. */
+export interface Aim {
+  readonly epoch?: number;
+  readonly tab?: number;
 }
 
 type Known = Pick<Sandbox, "epoch" | "control">;
@@ -40,23 +48,30 @@ export class Gate {
 
   /**
    * Puts a batch into the page. Resolves when the browser has handled it.
-   * @param epoch the epoch the sender believed in, if it said so
+   * @param aim what the sender believed: epoch and tab, as far as it said so
    * @throws BatonError `not_controller`, `browser_unavailable`, `invalid_message`, `input_overflow`
    */
-  async submit(driver: Driver, epoch: number | undefined, events: readonly InputEvent[]): Promise<void> {
-    const refusal = this.#refusal(driver, epoch);
+  async submit(driver: Driver, aim: Aim, events: readonly InputEvent[]): Promise<void> {
+    const refusal = this.#refusal(driver, aim) ?? (events.every(isRelease) ? null : this.#stale(aim));
     if (refusal) {
       this.#options.metrics.inputs.inc({ outcome: "refused" }, events.length);
       throw refusal;
     }
     const admitted = this.#known?.epoch;
-    // The link may keep an event back for a moment; what leaves after control moved is dropped there (C6).
-    const current = (): boolean => this.#known?.epoch === admitted && this.#refusal(driver, epoch) === null;
-    const sent = events.map(async (event) => this.#options.link.dispatch(event, current));
+    // The link may keep an event back for a moment; what leaves after control or the tab moved is dropped there (C6).
+    const sent = events.map(async (event) =>
+      this.#options.link.dispatch(
+        event,
+        () =>
+          this.#known?.epoch === admitted &&
+          !this.#refusal(driver, aim) &&
+          (isRelease(event) || !this.#stale(aim)),
+      ),
+    );
     const results = await Promise.allSettled(sent);
     const failed = results.find((result) => result.status === "rejected");
     this.#options.metrics.inputs.inc({ outcome: failed ? "failed" : "dispatched" }, events.length);
-    if (failed) throw this.#explain(failed.reason, driver, epoch);
+    if (failed) throw this.#explain(failed.reason, driver, aim);
   }
 
   /** Shuts everybody out and resolves when nothing is under way. */
@@ -90,7 +105,7 @@ export class Gate {
     }
   }
 
-  #refusal(driver: Driver, epoch: number | undefined): BatonError | null {
+  #refusal(driver: Driver, { epoch }: Aim): BatonError | null {
     const known = this.#known;
     if (known && mayDrive(known.control, driver) && (epoch === undefined || epoch === known.epoch)) {
       if (this.#options.link.status === "live") return null;
@@ -105,14 +120,23 @@ export class Gate {
     return notController(known, driver, epoch);
   }
 
-  #explain(reason: unknown, driver: Driver, epoch: number | undefined): BatonError {
+  /** C7: the sender looked at another tab. */
+  #stale({ tab }: Aim): BatonError | null {
+    const shown = this.#options.shownTab();
+    if (tab === undefined || tab === shown) return null;
+    return new BatonError("stale_tab", "Another tab is shown now. Look at it, then send the input again.", {
+      ...(shown !== undefined && { tab: shown }),
+    });
+  }
+
+  #explain(reason: unknown, driver: Driver, aim: Aim): BatonError {
     if (!(reason instanceof BrowserError)) {
       return new BatonError("internal", "The input could not be sent. Try again.", undefined, {
         cause: reason,
       });
     }
     if (reason.code === "fenced")
-      return this.#refusal(driver, epoch) ?? notController(this.#known, driver, epoch);
+      return this.#refusal(driver, aim) ?? this.#stale(aim) ?? notController(this.#known, driver, aim.epoch);
     return new BatonError(reason.code, reason.message, undefined, { cause: reason });
   }
 }
@@ -138,4 +162,9 @@ function notController(known: Known | null, driver: Driver, epoch: number | unde
     if (controller === undefined) return "A handoff is waiting and nobody drives. Accept it first.";
     return `${controller} drives now. Wait for them, or ask them to pass control.`;
   }
+}
+
+/** Lets go of something: always in order, whatever is shown. */
+function isRelease(event: InputEvent): boolean {
+  return (event.kind === "mouse" || event.kind === "key") && event.action === "up";
 }

@@ -161,11 +161,9 @@ async function input(
 ): Promise<DownMessage | null> {
   authorize(session, "input");
   const room = session.roomOf(message.sandboxId);
-  await room.attachment.submit(
-    driverOf(session.role, session.name, message.controller),
-    message.epoch,
-    message.events,
-  );
+  const { controller, epoch, tab, events } = message;
+  const aim = { ...(epoch !== undefined && { epoch }), ...(tab !== undefined && { tab }) };
+  await room.attachment.submit(driverOf(session.role, session.name, controller), aim, events);
   return message.id === undefined ? null : done(message.id);
 }
 

@@ -38,6 +38,7 @@ interface Viewer {
 export interface PreviewHooks {
   readonly metrics: Metrics;
   readonly aliveMs: number;
+  readonly tabNumber: (tabId: string) => number;
   readonly alive: (viewerId: string, alive: boolean, seq: number) => void;
 }
 
@@ -150,7 +151,8 @@ export class Preview {
     this.#hooks.metrics.frames.inc({ what: "captured" });
     this.#seq += 1;
     const { capturedAt, viewportWidth, viewportHeight } = frame;
-    const header = { stream: this.stream, seq: this.#seq, capturedAt, viewportWidth, viewportHeight };
+    const tab = this.#hooks.tabNumber(frame.tabId);
+    const header = { stream: this.stream, seq: this.#seq, capturedAt, viewportWidth, viewportHeight, tab };
     this.#newest = { seq: this.#seq, bytes: encodeFrame(header, frame.jpeg) };
     this.#done.push(done);
     for (const viewer of this.#viewers.values()) this.#offer(viewer);

@@ -231,7 +231,7 @@ export class Room {
       ...(past.kind === "snapshot" && { snapshot: past.snapshot }),
       position,
       members: this.presence,
-      tabs: [...this.attachment.tabs],
+      tabs: this.attachment.tabs,
       dialog: this.attachment.dialog,
       serverTime: Date.now(),
     });

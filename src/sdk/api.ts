@@ -86,6 +86,16 @@ export interface PreviewFrame {
   readonly capturedAt: number;
   readonly viewportWidth: number;
   readonly viewportHeight: number;
+  /** Number of the tab it shows, for `InputOptions.tab`. */
+  readonly tab: number;
+}
+
+export interface InputOptions {
+  /**
+   * The tab that the input is aimed at, by the number of the frame or of `tabs`: refused with `stale_tab` when another
+   * is shown by then. Default: whichever is shown.
+   */
+  readonly tab?: number;
 }
 
 export interface ClickOptions {
@@ -101,9 +111,9 @@ export interface ClickOptions {
  */
 export interface SandboxInput {
   /** Sends events as they are, in order, in one message. */
-  send(events: readonly InputEvent[], options?: CallOptions): Promise<void>;
+  send(events: readonly InputEvent[], options?: CallOptions & InputOptions): Promise<void>;
   /** Sends without asking for an answer: for pointer moves. Refusals go to `onRefused`. */
-  post(events: readonly InputEvent[]): void;
+  post(events: readonly InputEvent[], options?: InputOptions): void;
   /** Called with each refusal of a `post`; returns its removal. */
   onRefused(listener: (error: Error) => void): () => void;
   move(x: number, y: number): Promise<void>;
@@ -155,8 +165,11 @@ export interface SandboxHandle {
 
   /** State now, then after every change, none left out. Ends at `signal`, or when the sandbox is removed. */
   watch(options?: CallOptions): AsyncIterableIterator<SandboxUpdate>;
-  /** The same as a callback; called at once when there is a state. */
-  subscribe(listener: (update: SandboxUpdate) => void): () => void;
+  /**
+   * The same as a callback; called at once when there is a state. `ended` hears why no more will come: the sandbox was
+   * removed, does not exist, or the client was closed.
+   */
+  subscribe(listener: (update: SandboxUpdate) => void, ended?: (error: Error) => void): () => void;
 
   readonly input: SandboxInput;
 

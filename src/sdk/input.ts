@@ -1,6 +1,6 @@
 import { BatonError } from "../../protocol/errors.ts";
 import { type InputEvent, MAX_INPUT_BATCH, MAX_TEXT_LENGTH, type MouseButton } from "../../protocol/input.ts";
-import type { CallOptions, ClickOptions, SandboxInput } from "./api.ts";
+import type { CallOptions, ClickOptions, InputOptions, SandboxInput } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import { MAX_PENDING_CALLS } from "./connection.ts";
 import { disconnected } from "./ending.ts";
@@ -48,11 +48,11 @@ export class Input implements SandboxInput {
     this.#hand = hand;
   }
 
-  async send(events: readonly InputEvent[], options: CallOptions = {}): Promise<void> {
-    await this.#send(events, options.signal);
+  async send(events: readonly InputEvent[], options: CallOptions & InputOptions = {}): Promise<void> {
+    await this.#send(events, options);
   }
 
-  post(events: readonly InputEvent[]): void {
+  post(events: readonly InputEvent[], { tab }: InputOptions = {}): void {
     this.#follower.follow();
     const turn = this.#turn();
     if (!turn) {
@@ -62,7 +62,13 @@ export class Input implements SandboxInput {
       return;
     }
     try {
-      this.#connection.post({ type: "input", sandboxId: this.#sandboxId, ...turn, events: [...events] });
+      this.#connection.post({
+        type: "input",
+        sandboxId: this.#sandboxId,
+        ...turn,
+        ...(tab !== undefined && { tab }),
+        events: [...events],
+      });
     } catch (error) {
       this.refused(error as BatonError);
     }
@@ -120,7 +126,7 @@ export class Input implements SandboxInput {
   }
 
   async press(shortcut: string): Promise<void> {
-    await this.#send(keysForShortcut(shortcut), undefined);
+    await this.#send(keysForShortcut(shortcut));
   }
 
   text(text: string): Promise<void> {
@@ -175,17 +181,27 @@ export class Input implements SandboxInput {
   /** One batch after the other. All are of the first one's turn: the rest of a text is not typed into a later one. */
   async #sendAll(events: readonly InputEvent[]): Promise<void> {
     let turn: Turn | undefined;
-    for (const batch of batches(events)) turn = await this.#send(batch, undefined, turn);
+    for (const batch of batches(events)) turn = await this.#send(batch, {}, turn);
   }
 
   /** Resolves, once the browser handled the events, with the turn that they were sent in. */
-  #send(events: readonly InputEvent[], signal: AbortSignal | undefined, given?: Turn): Promise<Turn> {
+  #send(
+    events: readonly InputEvent[],
+    { signal, tab }: CallOptions & InputOptions = {},
+    given?: Turn,
+  ): Promise<Turn> {
     return waiting("Input", { signal }, (resolve, reject) => {
       let stop = () => {};
       const send = (turn: Turn) => {
         stop();
         stop = this.#connection.request({
-          message: { type: "input", sandboxId: this.#sandboxId, ...turn, events: [...events] },
+          message: {
+            type: "input",
+            sandboxId: this.#sandboxId,
+            ...turn,
+            ...(tab !== undefined && { tab }),
+            events: [...events],
+          },
           lifetime: "connection",
           answered: () => resolve(turn),
           failed: reject,

@@ -162,8 +162,8 @@ export class PreviewHub {
   }
 
   #frame(header: FrameHeader, jpeg: Uint8Array): void {
-    const { seq, capturedAt, viewportWidth, viewportHeight, stream } = header;
-    this.#newest = { jpeg, seq, capturedAt, viewportWidth, viewportHeight };
+    const { seq, capturedAt, viewportWidth, viewportHeight, tab, stream } = header;
+    this.#newest = { jpeg, seq, capturedAt, viewportWidth, viewportHeight, tab };
     for (const consumer of Array.from(this.#consumers)) this.#deliver(consumer, this.#newest, stream);
   }
 

@@ -160,8 +160,11 @@ export class Handle implements SandboxHandle {
     return watch(this.#follower, signal);
   }
 
-  subscribe(listener: (update: SandboxUpdate) => void): () => void {
-    const stop = this.#follower.listen({ update: (update) => notify(() => listener(update)) });
+  subscribe(listener: (update: SandboxUpdate) => void, ended?: (error: Error) => void): () => void {
+    const stop = this.#follower.listen({
+      update: (update) => notify(() => listener(update)),
+      ended: ({ error }) => notify(() => ended?.(error)),
+    });
     const { current } = this.#follower;
     if (current) notify(() => listener(current));
     this.#follower.follow();

@@ -3,7 +3,7 @@ import { createServer, STATUS_CODES, type IncomingMessage, type Server } from "n
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
-import { WebSocket, WebSocketServer } from "ws";
+import { WebSocket, WebSocketServer, type ServerOptions } from "ws";
 import { CLOSE, type CloseReason } from "../../protocol/errors.ts";
 import type { Address, Socket, SocketHandler, Transport, TransportOptions } from "./transport.ts";
 
@@ -36,17 +36,19 @@ export class WsTransport implements Transport {
         void listener(request, response);
       },
     );
-    this.#sockets = new WebSocketServer({
+    // `closeTimeout` is not in the types yet.
+    const settings: ServerOptions & { closeTimeout: number } = {
       noServer: true,
       maxPayload: options.maxMessageBytes,
       perMessageDeflate: false,
-      // Whoever closes, `ws` itself on a broken frame included. Spread, since its types lack the option.
-      ...{ closeTimeout: CLOSE_TIMEOUT_MS },
+      // Whoever closes: `ws` does so itself on a broken frame.
+      closeTimeout: CLOSE_TIMEOUT_MS,
       // A stranger's first offer is taken and the socket closed after: a page can read a close code, not an HTTP
       // status, and it fails a handshake that answers none of its offers.
       handleProtocols: (offered) =>
         offered.has(options.subprotocol) ? options.subprotocol : ([...offered][0] ?? false),
-    });
+    };
+    this.#sockets = new WebSocketServer(settings);
     this.#http.on("connection", (connection: Duplex) => {
       this.#connections.add(connection);
       connection.once("close", () => this.#connections.delete(connection));

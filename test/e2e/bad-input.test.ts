@@ -11,7 +11,7 @@ const SANDBOX = "s";
 const MOUSE = { kind: "mouse", action: "move", x: 1, y: 1 };
 
 /** A sandbox with a live browser that nothing changes by itself any more, and a person who follows it. */
-async function follow(): Promise<LoggedGateway & { client: RawClient }> {
+async function follow(): Promise<Omit<LoggedGateway, "client"> & { client: RawClient }> {
   const test = await startLoggedGateway();
   await test.create(SANDBOX);
   const client = await test.raw({ role: "operator", name: "ann" });

@@ -20,12 +20,12 @@ const PATHS = {
 type Step = keyof typeof PATHS;
 type Fields = Readonly<Record<string, unknown>>;
 
-interface Story extends LoggedGateway {
+interface Story extends Omit<LoggedGateway, "client"> {
   readonly client: RawClient;
   /** A step that must succeed. */
-  does(step: Step, fields?: Fields): Promise<HandoffResult>;
+  readonly does: (step: Step, fields?: Fields) => Promise<HandoffResult>;
   /** A step that must be refused alike on both ways, and leave everything as it was. */
-  refused(code: ErrorCode, details: Fields, step: Step, fields?: Fields): Promise<void>;
+  readonly refused: (code: ErrorCode, details: Fields, step: Step, fields?: Fields) => Promise<void>;
 }
 
 const about = (details: Fields): object => (Object.keys(details).length === 0 ? {} : { details });
@@ -111,14 +111,15 @@ describe("H3: a step that is not allowed", () => {
     ["cancelled", "handoff_cancelled"],
     ["expired", "handoff_expired"],
   ] as const)("after it was %s", async (status, code) => {
-    const { refused, does, advance, client, http } = await story();
+    const test = await story();
+    const { refused, does, client, http } = test;
     const { handoff } = await does("handoff.request", { ...REQUEST, expiresInMs: 60_000 });
     const { requestId } = handoff ?? {};
     await does("handoff.accept", ann);
     if (status === "completed") await does("handoff.complete", ann);
     else if (status === "cancelled") await does("handoff.cancel");
     else {
-      advance(61_000);
+      test.advance(61_000);
       // H4: decided as if the deadline had been acted on, whether or not anybody has come to that yet.
       await client.refused({ type: "handoff.complete", sandboxId: SANDBOX, ...ann }, code);
       const ended = await http(`/v1/sandboxes/${SANDBOX}/handoff?wait=8`);

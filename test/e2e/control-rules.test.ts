@@ -132,6 +132,31 @@ describe("control", () => {
     ]);
   });
 
+  it("C7: input aimed at one tab is refused when another is shown by then, but what is held may be released", async () => {
+    const { agent, browser, received } = await table();
+    const { tabs } = await until(agent, (update) => update.tabs.length === 1);
+    const seen = tabs[0]?.number as number;
+    const press = { kind: "mouse", action: "down", x: 5, y: 5, button: "left", buttons: 1 } as const;
+    const letGo = { ...press, action: "up", buttons: 0 } as const;
+    await agent.input.send([press], { tab: seen });
+    const popup = browser.openTab("http://example.test/popup", browser.active?.tabId);
+    const { tabs: now } = await until(agent, (update) => update.tabs.length === 2);
+    const shown = now.find(({ tabId }) => tabId === popup)?.number as number;
+    await expect(
+      agent.input.send([{ kind: "text", text: "for the page below" }], { tab: seen }),
+    ).rejects.toMatchObject({
+      code: "stale_tab",
+      details: { tab: shown },
+    });
+    await agent.input.send([letGo], { tab: seen });
+    await agent.input.send([{ kind: "text", text: "for the popup" }], { tab: shown });
+    expect(received()).toEqual([
+      expect.objectContaining(press),
+      expect.objectContaining({ kind: "mouse", action: "up" }),
+      "for the popup",
+    ]);
+  });
+
   it("taking, passing and giving back without a handoff", async () => {
     const { agent, anna, ben, received } = await table();
     expect((await anna.takeControl()).preview).toMatchObject({ controlMode: "human", controller: "anna" });

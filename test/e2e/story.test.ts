@@ -60,7 +60,7 @@ describe("an agent is stuck at a login, a person takes over and hands back", () 
       const sandbox = agent.sandbox("bank");
       const said: string[] = [];
       const story = runAgent(sandbox, { siteUrl: site.url, signal, say: (line) => said.push(line) });
-    story.catch(() => {}); // Awaited at the end; a failure before that is the one to report.
+      story.catch(() => {}); // Awaited at the end; a failure before that is the one to report.
       await until(sandbox, (update) => update.sandbox.handoff?.status === "pending", signal);
       expect((await sandbox.getHandoff()).preview).toMatchObject({ status: "live", controlMode: "shared" });
 
@@ -175,9 +175,9 @@ describe("an agent is stuck at a login, a person takes over and hands back", () 
         "question",
         "close-help",
         "code",
-      // Chromium's own: Enter presses the form's button, and a drag ends with a click.
-      "verify",
-      "slider-handle",
+        // Chromium's own: Enter presses the form's button, and a drag ends with a click.
+        "verify",
+        "slider-handle",
         "transfer-note",
         "approve-transfer",
         "open-statement",

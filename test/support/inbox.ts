@@ -47,7 +47,11 @@ export class Inbox<T> {
   }
 
   /** The oldest item that `wants` accepts and nobody has taken. */
-  async take(what: string, wants: (item: T) => boolean = () => true): Promise<T> {
+  async take(
+    what: string,
+    wants: (item: T) => boolean = () => true,
+    timeoutMs: number = WAIT_MS,
+  ): Promise<T> {
     const index = this.#items.findIndex(wants);
     if (index >= 0) return this.#items.splice(index, 1)[0] as T;
     if (this.#ended !== undefined) throw new Error(`no ${what}: ${this.#ended}`);
@@ -57,7 +61,7 @@ export class Inbox<T> {
       this.#takers.add(taker);
     });
     try {
-      return await within(arrived, `the arrival of ${what}`);
+      return await within(arrived, `the arrival of ${what}`, timeoutMs);
     } finally {
       if (taker) this.#takers.delete(taker);
     }

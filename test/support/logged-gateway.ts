@@ -10,10 +10,10 @@ export interface LoggedGateway extends TestGateway {
   /** Lines of level error and above. */
   readonly errors: readonly string[];
   /** The sandbox as everybody may read it. */
-  state(sandboxId: string): Promise<Sandbox>;
+  readonly state: (sandboxId: string) => Promise<Sandbox>;
   /** A greeted client on a raw socket, closed after the test. */
-  raw(identity?: Identity): Promise<RawClient>;
-  http(path: string, init?: RequestInit): Promise<Response>;
+  readonly raw: (identity?: Identity) => Promise<RawClient>;
+  readonly http: (path: string, init?: RequestInit) => Promise<Response>;
 }
 
 export async function startLoggedGateway(options: Partial<GatewayOptions> = {}): Promise<LoggedGateway> {

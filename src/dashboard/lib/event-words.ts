@@ -50,7 +50,6 @@ const are = (name: string): string => (name === "you" ? "are" : "is");
 
 const WORDS: Readonly<Record<EventType, Describe>> = {
   "sandbox.created": () => ({ tone: "plain", text: "Sandbox created" }),
-  "sandbox.removed": () => ({ tone: "plain", text: "Sandbox removed" }),
   "handoff.requested": (event, who) => {
     const handoff = event.changes.handoff;
     const reason = handoff ? `: ${REASON_LABELS[handoff.reason].toLowerCase()}` : "";

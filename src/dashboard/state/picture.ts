@@ -27,6 +27,8 @@ export class Picture {
   /** How old the newest frame was when it was drawn, ms, and when it was composed, gateway's clock. */
   delayMs: number | undefined;
   capturedAt: number | undefined;
+  /** Number of the tab that the shown frame is of. */
+  tab: number | undefined;
   /** The page's viewport, CSS pixels, as the shown frame tells it. */
   readonly viewport = signal<Size | undefined>(undefined);
   readonly zoom = signal<Zoom>(NO_ZOOM);
@@ -175,6 +177,7 @@ export class Picture {
     this.#drawnAt.push(at);
     this.delayMs = Math.max(0, gatewayNow() - frame.capturedAt);
     this.capturedAt = frame.capturedAt;
+    this.tab = frame.tab;
     const behind = this.#newestSeq > frame.seq;
     this.facts = {
       ...this.facts,

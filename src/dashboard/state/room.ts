@@ -1,6 +1,5 @@
 import { batch, computed, signal } from "@preact/signals";
 import type { Dialog, Tab } from "../../../protocol/preview.ts";
-import { BatonError } from "../../../protocol/errors.ts";
 import type { Member, Sandbox } from "../../../protocol/sandbox.ts";
 import type { BatonClient, SandboxHandle, SandboxUpdate } from "../../sdk/api.ts";
 import { viewControl } from "../lib/control-view.ts";
@@ -8,7 +7,7 @@ import { appendEntries, describeEvent, describePast, type TimelineEntry } from "
 import type { Outcome } from "../lib/outcome-words.ts";
 import { leaseHandle } from "./connection.ts";
 import { Picture } from "./picture.ts";
-import { showError } from "./toasts.ts";
+import { showError, showRefusal } from "./toasts.ts";
 
 /** One sandbox as the viewer shows it: state, picture, timeline and calls. */
 export class Room {
@@ -47,24 +46,14 @@ export class Room {
     this.handle = handle;
     this.#ends.push(
       release,
-      handle.subscribe((update) => this.#update(update)),
-      handle.input.onRefused(showError),
-      client.onStatus((status) => {
-        // The socket is back and the room is not: the gateway may have lost the sandbox.
-        if (status === "open" && !this.connected.peek()) void this.#lookUp();
-      }),
+      handle.subscribe(
+        (update) => this.#update(update),
+        (error) => {
+          this.missing.value = error.message;
+        },
+      ),
+      handle.input.onRefused(showRefusal),
     );
-    void this.#lookUp();
-  }
-
-  /** Asks whether the sandbox exists: a subscription alone stays silent for one that does not. */
-  async #lookUp(): Promise<void> {
-    try {
-      await this.handle.getHandoff();
-    } catch (error) {
-      if (error instanceof BatonError && error.code === "sandbox_not_found")
-        this.missing.value = error.message;
-    }
   }
 
   /** Runs a call, one at a time; a refusal becomes a toast. Resolves to whether it succeeded. */
@@ -100,7 +89,6 @@ export class Room {
       this.tabs.value = update.tabs;
       this.dialog.value = update.dialog;
       this.connected.value = update.connected;
-      if (update.event?.type === "sandbox.removed") this.missing.value = "This sandbox was removed.";
       if (previous === undefined) {
         const known = update.event !== undefined && !/^(?:handoff|sandbox)\./.test(update.event.type);
         this.timeline.value = appendEntries(

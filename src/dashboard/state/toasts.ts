@@ -1,4 +1,5 @@
 import { signal } from "@preact/signals";
+import { BatonError } from "../../../protocol/errors.ts";
 
 export interface Toast {
   readonly id: number;
@@ -27,6 +28,12 @@ export function showToast(toast: Omit<Toast, "id">): void {
     id,
     setTimeout(() => dismissToast(id), toast.action ? SHOWN_WITH_ACTION_MS : SHOWN_MS),
   );
+}
+
+/** As `showError`, but for moves of the pointer that a change of tabs overtook: nothing was meant by them. */
+export function showRefusal(error: unknown): void {
+  if (error instanceof BatonError && error.code === "stale_tab") return;
+  showError(error);
 }
 
 export function showError(error: unknown): void {

@@ -104,18 +104,20 @@ function listen(
   if (canvas === null || keys === null) return undefined;
   const ending = new AbortController();
   const { input } = room.handle;
+  // What is done is done to the tab that was seen: a popup that opens meanwhile does not get the click.
+  const seen = () => (room.picture.tab === undefined ? {} : { tab: room.picture.tab });
   const shared = {
     apple: isApple(navigator.platform),
     mayDrive: () => room.youDrive.peek(),
     refused: () => explainNotDriving(room),
-    send: (events: Parameters<typeof input.send>[0]) => room.attempt(input.send(events)),
+    send: (events: Parameters<typeof input.send>[0]) => room.attempt(input.send(events, seen())),
   };
   listenToPointers(
     canvas,
     {
       ...shared,
       picture: room.picture,
-      post: (events) => input.post(events),
+      post: (events) => input.post(events, seen()),
       pressed: () => keys.focus({ preventScroll: true }),
     },
     ending.signal,

@@ -61,21 +61,18 @@ describe("ensure-chromium", () => {
       return path;
     }
 
-    it.runIf(process.platform === "linux")(
-      "installs Debian's with apt-get and shows its progress",
-      async () => {
-        const made = join(directory, "chromium");
-        await program("sudo", 'shift; exec "$@"');
-        await program("true");
-        await program(
-          "apt-get",
-          `echo "apt-get $*"; if [ "$1" = install ]; then echo > ${made}; /bin/chmod +x ${made}; fi`,
-        );
-        const { code, stdout, stderr } = await ensure({ PATH: directory }, await blindScript());
-        expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
-        expect(stderr).toContain("apt-get update\napt-get install -y --no-install-recommends chromium\n");
-      },
-    );
+    it("installs Debian's with apt-get and shows its progress", async () => {
+      const made = join(directory, "chromium");
+      await program("sudo", 'shift; exec "$@"');
+      await program("true");
+      await program(
+        "apt-get",
+        `echo "apt-get $*"; if [ "$1" = install ]; then echo > ${made}; /bin/chmod +x ${made}; fi`,
+      );
+      const { code, stdout, stderr } = await ensure({ PATH: directory }, await blindScript());
+      expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
+      expect(stderr).toContain("apt-get update\napt-get install -y --no-install-recommends chromium\n");
+    });
 
     it("says in one line what to do when it can't be installed", async () => {
       const { code, stderr } = await ensure({ PATH: directory }, await blindScript());

@@ -1,4 +1,5 @@
-import { chmod, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { chmod, mkdtemp, readdir, readFile, rm, stat, watch, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { createServer as createTcpServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -101,9 +102,28 @@ describe("launch", () => {
     expect(left.filter((name) => name === profile?.split("/").at(-1))).toEqual([]);
   });
 
+  it("does not outlive a gateway that is killed", async () => {
+    const userDataDir = await mkdtemp(join(tmpdir(), "baton-test-"));
+    cleanups.push(() => rm(userDataDir, { recursive: true, force: true, maxRetries: 10 }));
+    const program = `
+      import { chromiumProvider } from ${JSON.stringify(new URL("../../../src/browser/chromium.ts", import.meta.url))};
+      const browser = await chromiumProvider().launch({ userDataDir: ${JSON.stringify(userDataDir)} });
+      console.log(await browser.endpoint(AbortSignal.timeout(15_000)));`;
+    const gateway = execFile(process.execPath, ["--import", "tsx", "--input-type=module", "--eval", program]);
+    const endpoint = await new Promise<string>((resolve, reject) => {
+      gateway.stdout?.on("data", (text: string) => resolve(text.trim()));
+      gateway.stderr?.on("data", (text: string) => reject(new Error(text)));
+    });
+    const connection = await CdpConnection.connect(endpoint, soon());
+    gateway.kill("SIGKILL");
+    await connection.closed;
+  });
+
   it("after SIGKILL the link reconnects, is live again, and finds its tabs and its cookies", async () => {
     const { origin, cookies } = await cookieSite();
-    const browser = await chromiumProcess();
+    const userDataDir = await mkdtemp(join(tmpdir(), "baton-test-"));
+    cleanups.push(() => rm(userDataDir, { recursive: true, force: true, maxRetries: 10 }));
+    const browser = await chromiumProcess({ userDataDir });
     cleanups.push(() => browser.close());
     const link = new ChromiumLink({ endpoint: (signal) => browser.endpoint(signal) });
     cleanups.push(() => link.close());
@@ -112,7 +132,7 @@ describe("launch", () => {
     await link.dispatch({ kind: "navigate", to: "url", url: `${origin}/account` });
     expect(await opened).toBe("");
     await until(link, () => link.tabs.some((tab) => tab.title === "page"));
-    await flushCookies(await browser.endpoint(soon()));
+    await saveCookies(await browser.endpoint(soon()), userDataDir);
     const before = browser.pid ?? NaN;
     const reopened = cookies("/account");
     const away = until(link, () => link.status === "reconnecting");
@@ -193,8 +213,11 @@ describe("attach", () => {
   });
 });
 
-/** Chromium saves its cookies every 30 seconds, or after 512 changes: this makes the latter come true. */
-async function flushCookies(endpoint: string): Promise<void> {
+/**
+ * Resolves once the profile's file has the cookie `login`. Chromium saves cookies every 30 seconds, or after 512
+ * changes: this makes the latter come true.
+ */
+async function saveCookies(endpoint: string, profile: string): Promise<void> {
   const connection = await CdpConnection.connect(endpoint, soon());
   const expires = Date.now() / 1_000 + 9_999;
   const cookies = Array.from({ length: 600 }, (_, index) => ({
@@ -204,7 +227,14 @@ async function flushCookies(endpoint: string): Promise<void> {
     path: "/",
     expires,
   }));
+  const changes = watch(profile, { recursive: true, signal: soon() });
   await connection.browser.send("Storage.setCookies", { cookies });
-  await connection.browser.send("Storage.getCookies", {});
   connection.close();
+  for await (const { filename } of changes) {
+    if (filename?.endsWith("Cookies-journal") !== true) continue;
+    const file = join(profile, filename.replace("-journal", ""));
+    // SQLite empties the journal once what it guards is in the file.
+    const journal = await stat(join(profile, filename));
+    if (journal.size === 0 && (await readFile(file)).includes("login")) return;
+  }
 }

@@ -7,6 +7,7 @@ const header: FrameHeader = {
   capturedAt: 1_767_225_600_000.25,
   viewportWidth: 1_280,
   viewportHeight: 800,
+  tab: 7,
 };
 const jpeg = Uint8Array.from({ length: 500 }, (_, index) => (index * 7) % 256);
 
@@ -26,7 +27,7 @@ describe("the binary frame", () => {
     const bytes = encodeFrame({ ...header, capturedAt: 1.5 }, Uint8Array.of(0xff, 0xd8));
     const hex = Buffer.from(bytes).toString("hex").match(/../g)?.join(" ");
     expect(hex).toBe(
-      "01 01 00 18 00 00 00 03 ff ff ff fe 3f f8 00 00 00 00 00 00 05 00 03 20 ff d8".toLowerCase(),
+      "01 01 00 1c 00 00 00 03 ff ff ff fe 3f f8 00 00 00 00 00 00 05 00 03 20 00 00 00 07 ff d8".toLowerCase(),
     );
   });
 

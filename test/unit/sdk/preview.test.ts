@@ -11,7 +11,7 @@ beforeEach(async () => {
 afterEach(() => gateway.stop());
 
 function frame(peer: Peer, stream: number, seq: number): void {
-  const header = { stream, seq, capturedAt: 1_000.5 + seq, viewportWidth: 1280, viewportHeight: 800 };
+  const header = { stream, seq, capturedAt: 1_000.5 + seq, viewportWidth: 1280, viewportHeight: 800, tab: 1 };
   peer.raw(encodeFrame(header, new Uint8Array([0xff, 0xd8, seq])));
 }
 
@@ -42,6 +42,7 @@ describe("frames", () => {
       capturedAt: 1_001.5,
       viewportWidth: 1280,
       viewportHeight: 800,
+      tab: 1,
     });
     expect(await peer.next("preview.ack")).toEqual({ type: "preview.ack", sandboxId: "box", seq: 1 });
   });

@@ -1,0 +1,112 @@
+/**
+ * A browser that costs nothing: it speaks as much CDP as a client needs to attach to one page, answers every command
+ * at once, and tells when a command arrived.
+ */
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { WebSocketServer, type WebSocket } from "ws";
+import type { Resources } from "./resources.ts";
+
+const TARGET = { targetId: "page", type: "page", title: "Stub", url: "about:blank", attached: false };
+const SESSION_ID = "session";
+
+interface Command {
+  readonly id: number;
+  readonly method: string;
+  readonly params?: Readonly<Record<string, unknown>>;
+  readonly sessionId?: string;
+}
+
+export interface Arrival {
+  /** `performance.now()` of this process, taken before the message was parsed. */
+  readonly at: number;
+  readonly params: Readonly<Record<string, unknown>>;
+}
+
+export class CdpStub {
+  readonly url: string;
+  readonly #waiting = new Map<string, (arrival: Arrival) => void>();
+  #casting: WebSocket | undefined;
+
+  static async start(resources: Resources): Promise<CdpStub> {
+    const server = new WebSocketServer({ host: "127.0.0.1", port: 0, perMessageDeflate: false });
+    resources.onClose(() => {
+      for (const client of server.clients) client.terminate();
+      return new Promise<void>((resolve) => server.close(() => resolve()));
+    });
+    await once(server, "listening");
+    return new CdpStub(server);
+  }
+
+  private constructor(server: WebSocketServer) {
+    this.url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/devtools/browser/stub`;
+    server.on("connection", (socket) => {
+      socket.on("message", (data: Buffer) => this.#receive(socket, data));
+    });
+  }
+
+  /** The next command of this name that comes in. One wait per name at a time. */
+  next(method: string): Promise<Arrival> {
+    return new Promise((resolve) => this.#waiting.set(method, resolve));
+  }
+
+  /** Text of a frame event for `sendFrame`, so that building it is not part of the measurement. */
+  static frame(jpeg: Buffer): Buffer {
+    const metadata = {
+      offsetTop: 0,
+      pageScaleFactor: 1,
+      deviceWidth: 1280,
+      deviceHeight: 800,
+      scrollOffsetX: 0,
+      scrollOffsetY: 0,
+      timestamp: Date.now() / 1_000,
+    };
+    const params = { data: jpeg.toString("base64"), metadata, sessionId: 1 };
+    return Buffer.from(JSON.stringify({ method: "Page.screencastFrame", params, sessionId: SESSION_ID }));
+  }
+
+  /** Sends to whoever started a screencast last; returns `performance.now()` of the moment before. */
+  sendFrame(frame: Buffer): number {
+    if (!this.#casting) throw new Error("nobody started a screencast; wait for Page.startScreencast first");
+    const at = performance.now();
+    this.#casting.send(frame, { binary: false });
+    return at;
+  }
+
+  #receive(socket: WebSocket, data: Buffer): void {
+    const at = performance.now();
+    const { id, method, params = {}, sessionId } = JSON.parse(data.toString("utf8")) as Command;
+    const send = (message: object): void => socket.send(JSON.stringify(message));
+    // In Chromium, too, these events come before the answer.
+    if (method === "Target.setDiscoverTargets") {
+      send({ method: "Target.targetCreated", params: { targetInfo: TARGET } });
+    } else if (method === "Target.attachToTarget") {
+      const targetInfo = { ...TARGET, attached: true };
+      const attached = { sessionId: SESSION_ID, targetInfo, waitingForDebugger: false };
+      send({ method: "Target.attachedToTarget", params: attached });
+    } else if (method === "Page.startScreencast") {
+      this.#casting = socket;
+    }
+    send({ id, result: resultOf(method), ...(sessionId !== undefined && { sessionId }) });
+    const waiting = this.#waiting.get(method);
+    this.#waiting.delete(method);
+    waiting?.({ at, params });
+  }
+}
+
+function resultOf(method: string): object {
+  switch (method) {
+    case "Target.attachToTarget":
+      return { sessionId: SESSION_ID };
+    case "Target.getTargets":
+      return { targetInfos: [TARGET] };
+    case "Target.getTargetInfo":
+      return { targetInfo: TARGET };
+    case "Runtime.evaluate":
+      return { result: { type: "string", value: "visible" } };
+    case "Page.getNavigationHistory":
+      return { currentIndex: 0, entries: [{ id: 0, url: TARGET.url, title: TARGET.title }] };
+    default:
+      return {};
+  }
+}

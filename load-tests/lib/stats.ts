@@ -1,0 +1,74 @@
+/** Percentiles, and how a path compares with its reference over the rounds of one run. */
+
+/** What one turn of one path gave. */
+export interface Sample {
+  /** Milliseconds. Never empty. */
+  readonly values: readonly number[];
+  /** Where the scenario counts something per second. */
+  readonly perSecond?: number;
+}
+
+export interface Summary {
+  readonly samples: number;
+  /** Milliseconds. */
+  readonly p50: number;
+  readonly p99: number;
+  readonly perSecond?: number;
+}
+
+/** Path divided by reference, one ratio per round: the median of them, the smallest and the largest. */
+export interface Ratio {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+export interface Comparison {
+  /** Milliseconds that the path's median lies above the reference's, over all rounds together. */
+  readonly addedP50: number;
+  readonly p50: Ratio;
+  readonly p99: Ratio;
+  readonly perSecond?: Ratio;
+}
+
+/** Nearest rank: always a value that was measured. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const value = sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)];
+  if (value === undefined)
+    throw new Error("nothing was measured, so there is no percentile; run more samples");
+  return value;
+}
+
+/** `perSecond` of several samples is their mean, since all turns of a path last equally long. */
+export function summarize(samples: readonly Sample[]): Summary {
+  const values = samples.flatMap((sample) => sample.values);
+  const rates = samples.flatMap(({ perSecond }) => (perSecond === undefined ? [] : [perSecond]));
+  return {
+    samples: values.length,
+    p50: percentile(values, 0.5),
+    p99: percentile(values, 0.99),
+    ...(rates.length > 0 && { perSecond: rates.reduce((sum, rate) => sum + rate, 0) / rates.length }),
+  };
+}
+
+/** Both lists have one sample per round, in the order of the rounds. */
+export function compare(path: readonly Sample[], reference: readonly Sample[]): Comparison {
+  const own = path.map((sample) => summarize([sample]));
+  const other = reference.map((sample) => summarize([sample]));
+  const ratio = (of: (summary: Summary) => number | undefined): Ratio => {
+    const ratios = own.map((summary, round) => {
+      const base = other[round];
+      return (of(summary) ?? Number.NaN) / ((base && of(base)) ?? Number.NaN);
+    });
+    return { median: percentile(ratios, 0.5), min: Math.min(...ratios), max: Math.max(...ratios) };
+  };
+  return {
+    addedP50: summarize(path).p50 - summarize(reference).p50,
+    p50: ratio(({ p50 }) => p50),
+    p99: ratio(({ p99 }) => p99),
+    ...(own.every(({ perSecond }) => perSecond !== undefined) && {
+      perSecond: ratio(({ perSecond }) => perSecond),
+    }),
+  };
+}

@@ -1,0 +1,113 @@
+/** `npm run bench`: measures the gateway against plainer ways to do the same. README.md says how and why. */
+import { mkdir, writeFile } from "node:fs/promises";
+import { arch, cpus, loadavg, release, totalmem, type } from "node:os";
+import { parseArgs } from "node:util";
+import { toMarkdown, toText, type Report } from "./lib/report.ts";
+import { Resources } from "./lib/resources.ts";
+import type { Plan, Result, Scenario } from "./lib/scenario.ts";
+import { frameLatency } from "./scenarios/frame-latency.ts";
+import { frameRate } from "./scenarios/frame-rate.ts";
+import { inputLatency } from "./scenarios/input-latency.ts";
+import { inputRoundTrip } from "./scenarios/input-round-trip.ts";
+
+const SCENARIOS: readonly Scenario[] = [inputLatency, frameLatency, frameRate, inputRoundTrip];
+const FULL: Plan = { rounds: 5, inputs: 200, frames: 80, frameRateMs: 1_500, roundTrips: 50 };
+const QUICK: Plan = { rounds: 2, inputs: 60, frames: 25, frameRateMs: 500, roundTrips: 15 };
+/** Something hangs if a run is not over by then. */
+const MAX_RUN_MS = 5 * 60_000;
+const RESULTS = new URL("results/", import.meta.url);
+
+const USAGE = `npm run bench [-- --quick] [-- --only <scenario>]
+  --quick   fewer samples, under 30 s; writes no results
+  --only    one of ${SCENARIOS.map(({ id }) => id).join(", ")}; writes no results
+`;
+
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+/** What the scenario of the moment holds. */
+let resources = new Resources();
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: { quick: { type: "boolean" }, only: { type: "string" }, help: { type: "boolean", short: "h" } },
+  });
+  if (values.help) {
+    say(USAGE);
+    return 0;
+  }
+  const scenarios = SCENARIOS.filter(({ id }) => values.only === undefined || id === values.only);
+  if (scenarios.length === 0) {
+    say(`There is no scenario ${values.only}.\n${USAGE}`);
+    return 2;
+  }
+  const plan = values.quick ? QUICK : FULL;
+  const report = await measure(scenarios, plan);
+  say(`\n${toText(report)}\n`);
+  if (values.quick || values.only !== undefined) return 0;
+  await mkdir(RESULTS, { recursive: true });
+  await writeFile(new URL("latest.json", RESULTS), `${JSON.stringify(report, null, 2)}\n`);
+  await writeFile(new URL("latest.md", RESULTS), toMarkdown(report));
+  say("Written to load-tests/results/latest.json and latest.md.");
+  return 0;
+}
+
+async function measure(scenarios: readonly Scenario[], plan: Plan): Promise<Report> {
+  const startedAt = new Date();
+  const [loadAtStart = 0] = loadavg();
+  const facts: Record<string, string> = {};
+  const results: Result[] = [];
+  for (const scenario of scenarios) {
+    resources = new Resources();
+    try {
+      const note = (name: string, value: string): void => void (facts[name] = value);
+      results.push(...(await scenario.run({ plan, resources, say, note })));
+    } finally {
+      await resources.close();
+    }
+  }
+  const { chromium } = facts;
+  return {
+    startedAt: startedAt.toISOString(),
+    durationS: Math.round((Date.now() - startedAt.getTime()) / 1_000),
+    machine: {
+      cpu: cpus()[0]?.model ?? "unknown processor",
+      cores: cpus().length,
+      memoryGb: Math.round(totalmem() / 1024 ** 3),
+      system: `${type()} ${release()} ${arch()}`,
+      node: process.versions.node,
+      ...(chromium !== undefined && { chromium }),
+      loadAtStart,
+    },
+    plan,
+    results,
+  };
+}
+
+let stopping = false;
+
+/** Ends what runs, whatever it is doing. */
+function stop(why: string, code: number): void {
+  if (stopping) return;
+  stopping = true;
+  process.stderr.write(`${why}: ending what the benchmark started\n`);
+  resources.close().then(
+    () => process.exit(code),
+    (error: unknown) => {
+      console.error(error);
+      process.exit(1);
+    },
+  );
+}
+
+function failed(error: unknown): void {
+  // What was under way when the run was stopped fails, of course.
+  if (!stopping) console.error(error);
+  stop("Failed", 1);
+}
+
+process.once("SIGINT", () => stop("Interrupted", 130));
+process.once("SIGTERM", () => stop("Terminated", 143));
+// Thrown in a socket's handler, where nobody awaits it.
+process.on("uncaughtException", failed);
+setTimeout(() => stop(`Not done after ${MAX_RUN_MS / 60_000} minutes`, 1), MAX_RUN_MS).unref();
+
+main().then((code) => (process.exitCode = code), failed);

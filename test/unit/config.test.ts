@@ -1,0 +1,149 @@
+import { describe, expect, it } from "vitest";
+import { ConfigError, readConfig, type Config } from "../../src/config.ts";
+
+const DEFAULTS: Config = {
+  host: "127.0.0.1",
+  port: 7070,
+  logLevel: "info",
+  demo: false,
+  graceMs: 30_000,
+  handoffTtlMs: 1_800_000,
+  heartbeatMs: 15_000,
+};
+
+function linesOf(env: Record<string, string | undefined>): readonly string[] {
+  try {
+    readConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.lines;
+    throw error;
+  }
+  throw new Error(`${JSON.stringify(env)} was accepted`);
+}
+
+/** Each variable: values that must be taken, with what they become, and values that must not. */
+const VARIABLES: Record<
+  string,
+  { good: readonly (readonly [string, Partial<Config>])[]; bad: readonly string[] }
+> = {
+  BATON_HOST: {
+    good: [
+      ["0.0.0.0", { host: "0.0.0.0" }],
+      ["::1", { host: "::1" }],
+    ],
+    bad: [],
+  },
+  BATON_PORT: {
+    good: [
+      ["0", { port: 0 }],
+      ["8080", { port: 8080 }],
+      ["65535", { port: 65_535 }],
+    ],
+    bad: ["65536", "-1", "80.5", "http", " ", "0x50", "1e3", " 80", "80 ", "9".repeat(40)],
+  },
+  BATON_STORE: { good: [["memory", {}]], bad: ["Memory", "postgres"] },
+  BATON_TRANSPORT: { good: [["ws", {}]], bad: ["wss", "http"] },
+  BATON_PUBLIC_URL: {
+    good: [
+      ["https://baton.example", { publicUrl: "https://baton.example" }],
+      ["https://baton.example//", { publicUrl: "https://baton.example" }],
+      ["http://10.0.0.1:7070/live/", { publicUrl: "http://10.0.0.1:7070/live" }],
+    ],
+    bad: ["baton.example", "ftp://baton.example", "javascript:alert(1)", "/", " "],
+  },
+  BATON_CHROMIUM: { good: [["/opt/chrome", { chromium: "/opt/chrome" }]], bad: [] },
+  BATON_LOG_LEVEL: {
+    good: [
+      ["debug", { logLevel: "debug" }],
+      ["silent", { logLevel: "silent" }],
+    ],
+    bad: ["DEBUG", "verbose", "30"],
+  },
+  BATON_DEMO: {
+    good: [
+      ["1", { demo: true }],
+      ["true", { demo: true }],
+      ["0", { demo: false }],
+      ["false", { demo: false }],
+    ],
+    bad: ["yes", "on", "2", "TRUE"],
+  },
+  BATON_GRACE_MS: {
+    good: [
+      ["0", { graceMs: 0 }],
+      ["3600000", { graceMs: 3_600_000 }],
+    ],
+    bad: ["3600001", "-1", "30s", "1.5", " ", "Infinity", "NaN"],
+  },
+  BATON_HANDOFF_TTL_MS: {
+    good: [
+      ["1000", { handoffTtlMs: 1_000 }],
+      ["86400000", { handoffTtlMs: 86_400_000 }],
+    ],
+    bad: ["999", "86400001", "0", "never"],
+  },
+  BATON_HEARTBEAT_MS: {
+    good: [
+      ["1000", { heartbeatMs: 1_000 }],
+      ["300000", { heartbeatMs: 300_000 }],
+    ],
+    bad: ["999", "300001", "0"],
+  },
+};
+
+describe("readConfig", () => {
+  it("has defaults for everything, and looks at no other variable", () => {
+    expect(readConfig({})).toEqual(DEFAULTS);
+    expect(readConfig({ PORT: "1", HOME: "/root", baton_port: "1" })).toEqual(DEFAULTS);
+  });
+
+  it.each(Object.entries(VARIABLES))(
+    "takes good values of %s, and takes empty for unset",
+    (name, { good }) => {
+      for (const [value, expected] of good) {
+        expect(readConfig({ [name]: value }), value).toEqual({ ...DEFAULTS, ...expected });
+      }
+      expect(readConfig({ [name]: "" })).toEqual(DEFAULTS);
+      expect(readConfig({ [name]: undefined })).toEqual(DEFAULTS);
+    },
+  );
+
+  it.each(Object.entries(VARIABLES).filter(([, { bad }]) => bad.length > 0))(
+    "refuses bad values of %s in one line that names it, the value and what to do",
+    (name, { bad }) => {
+      for (const value of bad) {
+        const lines = linesOf({ [name]: value });
+        expect(lines, value).toHaveLength(1);
+        expect(lines[0], value).toMatch(new RegExp(`^${name}=`));
+        expect(lines[0], value).toContain(`=${value} cannot be used: `);
+        expect(lines[0], value).toMatch(/Correct it or unset it\.$/);
+        expect(lines[0], value).not.toMatch(/received|\n/);
+      }
+    },
+  );
+
+  it("says which numbers a number may be", () => {
+    expect(linesOf({ BATON_PORT: "http" })[0]).toContain("a whole number from 0 to 65535");
+    expect(linesOf({ BATON_GRACE_MS: "3600001" })[0]).toContain("a whole number from 0 to 3600000");
+  });
+
+  it("names every mistake, a line each", () => {
+    const lines = linesOf({ BATON_PORT: "x", BATON_DEMO: "maybe", BATON_POTR: "80", BATON_GRACE_MS: "-1" });
+    expect(lines.map((line) => /^BATON_\w+/.exec(line)?.[0])).toEqual([
+      "BATON_PORT",
+      "BATON_DEMO",
+      "BATON_GRACE_MS",
+      "BATON_POTR",
+    ]);
+  });
+
+  it("names an unknown BATON_ variable and lists the known ones; an empty one is none", () => {
+    const [line, ...rest] = linesOf({ BATON_POTR: "7070" });
+    expect(rest).toEqual([]);
+    expect(line).toContain("BATON_POTR is not a setting");
+    for (const name of Object.keys(VARIABLES)) expect(line).toContain(name);
+    expect(linesOf({ BATON_: "1" })).toHaveLength(1);
+    expect(linesOf({ BATON___PROTO__: "1" })).toHaveLength(1);
+    expect(readConfig({ BATON_POTR: "" })).toEqual(DEFAULTS);
+  });
+});
