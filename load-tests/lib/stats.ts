@@ -40,6 +40,14 @@ export function percentile(values: readonly number[], share: number): number {
   return value;
 }
 
+/** The median; of an even number of ratios, what lies between the two in the middle. */
+function middle(ratios: readonly number[]): number {
+  const sorted = [...ratios].sort((a, b) => a - b);
+  const below = sorted[Math.floor((sorted.length - 1) / 2)] ?? Number.NaN;
+  const above = sorted[Math.ceil((sorted.length - 1) / 2)] ?? Number.NaN;
+  return (below + above) / 2;
+}
+
 /** `perSecond` of several samples is their mean, since all turns of a path last equally long. */
 export function summarize(samples: readonly Sample[]): Summary {
   const values = samples.flatMap((sample) => sample.values);
@@ -61,7 +69,7 @@ export function compare(path: readonly Sample[], reference: readonly Sample[]): 
       const base = other[round];
       return (of(summary) ?? Number.NaN) / ((base && of(base)) ?? Number.NaN);
     });
-    return { median: percentile(ratios, 0.5), min: Math.min(...ratios), max: Math.max(...ratios) };
+    return { median: middle(ratios), min: Math.min(...ratios), max: Math.max(...ratios) };
   };
   return {
     addedP50: summarize(path).p50 - summarize(reference).p50,

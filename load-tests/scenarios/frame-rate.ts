@@ -13,7 +13,7 @@ const QUALITY = 60;
 /** Most that the protocol lets a viewer ask for: what is measured is the path, not the limit. */
 const MAX_FPS = 60;
 /** From the first picture to the beginning of the count. */
-const SETTLE_MS = 300;
+const SETTLE_MS = 200;
 
 interface Viewer {
   readonly start: (onFrame: (at: number) => void) => Promise<void>;

@@ -175,7 +175,9 @@ export class Picture {
     }
     const at = Date.now();
     this.#drawnAt.push(at);
-    this.delayMs = Math.max(0, gatewayNow() - frame.capturedAt);
+    // The first picture may have waited for this viewer: its age says nothing about the way here.
+    this.delayMs =
+      this.facts.shownSeq === undefined ? undefined : Math.max(0, gatewayNow() - frame.capturedAt);
     this.capturedAt = frame.capturedAt;
     this.tab = frame.tab;
     const behind = this.#newestSeq > frame.seq;
