@@ -11,7 +11,7 @@ import { inputLatency } from "./scenarios/input-latency.ts";
 import { inputRoundTrip } from "./scenarios/input-round-trip.ts";
 
 const SCENARIOS: readonly Scenario[] = [inputLatency, frameLatency, frameRate, inputRoundTrip];
-const FULL: Plan = { rounds: 5, inputs: 180, frames: 70, frameRateMs: 1_500, roundTrips: 45 };
+const FULL: Plan = { rounds: 5, inputs: 180, frames: 60, frameRateMs: 1_500, roundTrips: 45 };
 const QUICK: Plan = { rounds: 2, inputs: 40, frames: 12, frameRateMs: 400, roundTrips: 10 };
 /** Something hangs if a run is not over by then. */
 const MAX_RUN_MS = 5 * 60_000;

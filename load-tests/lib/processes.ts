@@ -52,6 +52,8 @@ async function endProcess(child: ChildProcess): Promise<void> {
  */
 export function serve(start: (args: readonly string[]) => Promise<Service>): void {
   process.on("SIGINT", () => {});
+  // The parent may have gone while this file was being loaded.
+  if (!process.connected) process.exit(1);
   const started = start(process.argv.slice(2));
   process.once("disconnect", () => {
     setTimeout(() => process.exit(1), EXIT_MS).unref();
@@ -66,7 +68,8 @@ export function serve(start: (args: readonly string[]) => Promise<Service>): voi
       );
   });
   started.then(
-    ({ info }) => process.send?.(info),
+    // A parent that has gone meanwhile needs no answer; its hanging up is handled above.
+    ({ info }) => process.send?.(info, undefined, undefined, () => {}),
     (error: unknown) => {
       console.error(error);
       process.exit(1);

@@ -93,8 +93,8 @@ export class ChromiumLink implements BrowserLink {
     });
   }
 
-  dispatch(event: InputEvent): Promise<void> {
-    if (this.#attachment && this.#status === "live") return this.#attachment.pipe.dispatch(event);
+  dispatch(event: InputEvent, mayLeave?: () => boolean): Promise<void> {
+    if (this.#attachment && this.#status === "live") return this.#attachment.pipe.dispatch(event, mayLeave);
     const detail = `The browser is not connected (${this.#status}); wait until it is live`;
     return Promise.reject(new BrowserError("browser_unavailable", detail));
   }

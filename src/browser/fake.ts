@@ -171,6 +171,7 @@ export class FakeBrowserLink implements BrowserLink {
   #generation = 0;
   #unacknowledged = 0;
   #waitingPicture: Uint8Array | undefined;
+  #steps: Promise<void> = Promise.resolve();
 
   constructor(browser: FakeBrowser, options: AttachOptions) {
     this.#browser = browser;
@@ -204,8 +205,15 @@ export class FakeBrowserLink implements BrowserLink {
     await Promise.race([this.#first, aborted]);
   }
 
-  dispatch(event: InputEvent): Promise<void> {
-    const sent = this.#dispatch(event);
+  dispatch(event: InputEvent, mayLeave: () => boolean = () => true): Promise<void> {
+    const sent = this.#steps.then(() => {
+      if (!mayLeave()) throw new BrowserError("fenced", "The input was dropped");
+      return this.#dispatch(event);
+    });
+    // As in the real one, what follows an operation of several commands waits until its last one was sent.
+    if (event.kind === "tab" || event.kind === "navigate" || event.kind === "paste") {
+      this.#steps = sent.catch(() => {});
+    }
     const quiet = sent.catch(() => {}).finally(() => this.#unsettled.delete(quiet));
     this.#unsettled.add(quiet);
     return sent;

@@ -17,6 +17,7 @@ const MAX_LIFTED = 64;
 
 interface Entry {
   readonly event: InputEvent;
+  readonly mayLeave: () => boolean;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -45,7 +46,7 @@ export class InputPipe {
     this.#held = held;
   }
 
-  dispatch(event: InputEvent): Promise<void> {
+  dispatch(event: InputEvent, mayLeave: () => boolean = always): Promise<void> {
     if (this.#ended !== undefined) return Promise.reject(unavailable(this.#ended));
     const problem = this.#problem(event);
     if (problem !== undefined) return Promise.reject(new BrowserError("invalid_message", problem));
@@ -57,7 +58,8 @@ export class InputPipe {
     const replaces = last !== undefined && isSameMove(last.event, event);
     if (waiting >= MAX_WAITING && !replaces) {
       return Promise.reject(
-        unavailable(
+        new BrowserError(
+          "input_overflow",
           `The page isn't taking input (${waiting} events are unanswered); wait, reload it or leave it`,
         ),
       );
@@ -67,7 +69,7 @@ export class InputPipe {
         this.#queue.pop();
         last.resolve();
       }
-      this.#queue.push({ event, resolve, reject });
+      this.#queue.push({ event, mayLeave, resolve, reject });
     });
     this.#remember(accepted);
     this.pump();
@@ -82,6 +84,10 @@ export class InputPipe {
       const busy = (this.#tracker.active?.unanswered ?? 0) >= MOVE_WINDOW;
       if (busy && this.#queue.length === 1 && isMove(entry.event)) return;
       this.#queue.shift();
+      if (!entry.mayLeave()) {
+        entry.reject(fenced());
+        continue;
+      }
       const settled = this.#send(entry.event).then(entry.resolve, entry.reject);
       void settled.then(() => this.pump());
     }
@@ -302,6 +308,12 @@ export class InputPipe {
     if (origin !== undefined && this.#lifted.length < MAX_LIFTED) this.#lifted.push(event);
     return undefined;
   }
+}
+
+const always = (): boolean => true;
+
+function fenced(): BrowserError {
+  return new BrowserError("fenced", "The input was held back until it was no longer wanted; it was dropped");
 }
 
 function isMove(event: InputEvent): event is MouseInput {

@@ -19,8 +19,6 @@ export class WsTransport implements Transport {
   readonly #http: Server;
   readonly #sockets: WebSocketServer;
   readonly #open = new Set<WsSocket>();
-  /** Every TCP connection: the HTTP server forgets those that asked for an upgrade. */
-  readonly #connections = new Set<Duplex>();
   #heartbeat: NodeJS.Timeout | undefined;
 
   constructor(options: TransportOptions) {
@@ -49,10 +47,6 @@ export class WsTransport implements Transport {
         offered.has(options.subprotocol) ? options.subprotocol : ([...offered][0] ?? false),
     };
     this.#sockets = new WebSocketServer(settings);
-    this.#http.on("connection", (connection: Duplex) => {
-      this.#connections.add(connection);
-      connection.once("close", () => this.#connections.delete(connection));
-    });
     this.#http.on("upgrade", (request: IncomingMessage, stream: Duplex, head: Buffer) =>
       this.#upgrade(request, stream, head),
     );
@@ -84,9 +78,7 @@ export class WsTransport implements Transport {
     for (const socket of this.#open) socket.close("going_away");
     this.#http.closeIdleConnections();
     // Long polls and event streams have no goodbye of their own: they end with the connection.
-    const cut = setTimeout(() => {
-      for (const connection of this.#connections) connection.destroy();
-    }, SHUTDOWN_MS);
+    const cut = setTimeout(() => this.#http.closeAllConnections(), SHUTDOWN_MS);
     if (this.#open.size === 0) this.#http.closeAllConnections();
     await closed;
     clearTimeout(cut);
@@ -95,6 +87,8 @@ export class WsTransport implements Transport {
   #upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
     stream.on("error", () => stream.destroy());
     const { origin, host } = request.headers;
+    // A connection from before the shutdown: nobody would tell its socket to go.
+    if (!this.#http.listening) return refuseUpgrade(stream, 503);
     if (pathOf(request.url) !== this.#options.socketPath) return refuseUpgrade(stream, 404);
     if (origin !== undefined && !this.#options.originAllowed(origin, host)) return refuseUpgrade(stream, 403);
     this.#sockets.handleUpgrade(request, stream, head, (ws) => this.#accept(ws, request));
@@ -185,7 +179,7 @@ function addressOf(request: IncomingMessage): string {
   return request.socket.remoteAddress ?? "unknown";
 }
 
-function refuseUpgrade(stream: Duplex, status: 400 | 403 | 404): void {
+function refuseUpgrade(stream: Duplex, status: 400 | 403 | 404 | 503): void {
   if (!stream.writable) return void stream.destroy();
   // Destroyed once it is out: a peer that keeps its end open would hold the connection for ever.
   stream.once("finish", () => stream.destroy());

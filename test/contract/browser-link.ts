@@ -91,6 +91,22 @@ export function browserLinkContract(name: string, start: () => Promise<BrowserHa
       expect(await harness.seen(link, "keyup a")).toEqual(["keydown a", "keyup a"]);
     });
 
+    it("C6: an event is dropped when it may no longer leave, also after it waited its turn", async () => {
+      const press = (key: string, mayLeave?: () => boolean): Promise<void> =>
+        link.dispatch({ kind: "key", action: "down", key, text: key }, mayLeave);
+      await expect(press("a", () => false)).rejects.toMatchObject({ code: "fenced" });
+      let allowed = true;
+      // Selecting takes several commands; what follows waits behind them.
+      const select = link.dispatch({ kind: "tab", action: "select", tabId: shownTab(link) });
+      const waiting = press("b", () => allowed);
+      allowed = false;
+      await expect(waiting).rejects.toMatchObject({ code: "fenced" });
+      await select;
+      await press("c");
+      await link.dispatch({ kind: "key", action: "up", key: "c" });
+      expect(await harness.seen(link, "keyup c")).toEqual(["keydown c", "keyup c"]);
+    });
+
     it("follows a popup, and goes back to its opener when it closes", async () => {
       const opener = shownTab(link);
       await harness.openPopup(link);

@@ -1,6 +1,4 @@
 /** The transport's contract beside its sockets: HTTP, listening, and the end of it all. */
-import { once } from "node:events";
-import { connect } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { CLOSE } from "../../protocol/errors.ts";
 import type { RequestInfo } from "../../src/transport/transport.ts";
@@ -161,8 +159,7 @@ export function describeServing(start: Start, create: TransportFactory): void {
     it("resolves close() although peers keep refused, unused and stalled connections open", async () => {
       const { transport, port, peer: raw } = await start({ echo: false });
       const refused = await TcpPeer.upgrade(port, { path: "/elsewhere" });
-      const unused = connect(port, "127.0.0.1");
-      await within(once(unused, "connect"), "the TCP connection");
+      const unused = await TcpPeer.connect(port);
       const { peer: stalled, served } = await raw();
       onTestFinished(() => [refused.socket, unused].forEach((socket) => socket.destroy()));
       stalled.stall();
@@ -171,11 +168,16 @@ export function describeServing(start: Start, create: TransportFactory): void {
       expect(served.closes).toBe(1);
     });
 
-    it("takes no new socket once close() was called", async () => {
+    it("takes no new socket once close() was called, on a new connection or an old one", async () => {
       const { transport, port, peer: raw, served } = await start();
       const { peer: stuck } = await raw();
+      const old = await TcpPeer.connect(port);
+      onTestFinished(() => void old.destroy());
       const closed = transport.close();
       await new Client(port).closing();
+      const headers = { "sec-websocket-protocol": PROTOCOL };
+      const late = await TcpPeer.upgrade(port, { path: PATH, headers, over: old });
+      expect(late.status).toBe(503);
       stuck.destroy();
       await within(closed, "close()", 3_500);
       expect(served.all).toHaveLength(1);

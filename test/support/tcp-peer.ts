@@ -17,6 +17,8 @@ export interface Received {
 export interface PeerOptions {
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** A connection that is there already. Default: a new one. */
+  readonly over?: Socket;
 }
 
 export class TcpPeer {
@@ -31,12 +33,17 @@ export class TcpPeer {
   #needed = 2;
   #onFrame: (frame: Received) => void = () => {};
 
-  /** Connects and sends an upgrade request; resolves with the answer's head. */
-  static async upgrade(port: number, { path, headers = {} }: PeerOptions): Promise<TcpPeer> {
-    // It never hangs up by itself, also when the other end has.
+  /** A connection that never hangs up by itself, also when the other end has. */
+  static async connect(port: number): Promise<Socket> {
     const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
     socket.on("error", () => {});
     await within(once(socket, "connect"), "the TCP connection");
+    return socket;
+  }
+
+  /** Connects and sends an upgrade request; resolves with the answer's head. */
+  static async upgrade(port: number, { path, headers = {}, over }: PeerOptions): Promise<TcpPeer> {
+    const socket = over ?? (await TcpPeer.connect(port));
     const lines = {
       host: `127.0.0.1:${port}`,
       connection: "Upgrade",

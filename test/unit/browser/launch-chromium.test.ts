@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
-import { chmod, mkdtemp, readdir, readFile, rm, stat, watch, writeFile } from "node:fs/promises";
+import { watch } from "node:fs";
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { createServer as createTcpServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -227,14 +228,19 @@ async function saveCookies(endpoint: string, profile: string): Promise<void> {
     path: "/",
     expires,
   }));
-  const changes = watch(profile, { recursive: true, signal: soon() });
+  const saved = new Promise<void>((resolve, reject) => {
+    const watcher = watch(join(profile, "Default"), (_type, filename) => {
+      if (filename?.startsWith("Cookies") === true) check().catch(reject);
+    });
+    cleanups.push(async () => watcher.close());
+    const check = async (): Promise<void> => {
+      // SQLite empties the journal once what it guards is in the file.
+      const journal = await stat(join(profile, "Default", "Cookies-journal"));
+      const file = await readFile(join(profile, "Default", "Cookies"));
+      if (journal.size === 0 && file.includes("login")) resolve();
+    };
+  });
   await connection.browser.send("Storage.setCookies", { cookies });
   connection.close();
-  for await (const { filename } of changes) {
-    if (filename?.endsWith("Cookies-journal") !== true) continue;
-    const file = join(profile, filename.replace("-journal", ""));
-    // SQLite empties the journal once what it guards is in the file.
-    const journal = await stat(join(profile, filename));
-    if (journal.size === 0 && (await readFile(file)).includes("login")) return;
-  }
+  await saved;
 }
