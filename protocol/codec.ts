@@ -7,12 +7,14 @@ import { UP_TYPES, UpMessage } from "./up.ts";
 export const MAX_MESSAGE_BYTES = 256 * 1024;
 /** Most problems named in one error; a message with more is wrong as a whole. */
 const MAX_ISSUES = 8;
+/** An issue may quote what was sent: no more of it than helps. */
+const MAX_ISSUE_LENGTH = 200;
 
 /** Turns zod's issues into the `details` and sentence of an `invalid_message` error. */
 export function invalidMessage(error: z.ZodError, what: string): BatonError {
   const issues = error.issues.slice(0, MAX_ISSUES).map((issue) => ({
     path: issue.path.map(String).join("."),
-    message: issue.message,
+    message: issue.message.slice(0, MAX_ISSUE_LENGTH),
   }));
   const first = issues[0];
   const where = first?.path ? `\`${first.path}\`` : "the message";

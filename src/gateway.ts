@@ -7,6 +7,7 @@ import { SUBPROTOCOL } from "../protocol/version.ts";
 import type { BrowserProvider } from "./browser/browser.ts";
 import { chromiumProvider } from "./browser/chromium.ts";
 import { createApp } from "./http/app.ts";
+import { origins } from "./http/origins.ts";
 import { silentLogger, type Logger } from "./ops/log.ts";
 import { Metrics } from "./ops/metrics.ts";
 import { Browsers } from "./room/browsers.ts";
@@ -86,8 +87,7 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
     helloTimeoutMs: options.helloTimeoutMs ?? 10_000,
     handle: onMessage,
   };
-  const originAllowed = (origin: string, host: string | undefined): boolean =>
-    origin === `http://${host}` || origin === `https://${host}` || origin === new URL(publicUrl()).origin;
+  const allowed = origins(options.host ?? "127.0.0.1", publicUrl);
   const app = createApp({
     store,
     rooms,
@@ -95,7 +95,7 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
     metrics,
     log,
     publicUrl,
-    originAllowed,
+    origins: allowed,
     accepting: () => accepting,
     dashboardDir: dashboardDir(),
     version: packageVersion(),
@@ -104,7 +104,7 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
     fetch: (request) => app.fetch(request),
     socketPath: "/v1/connect",
     subprotocol: SUBPROTOCOL,
-    originAllowed,
+    originAllowed: allowed.originAllowed,
     onSocket: (socket) => new Session(socket, session),
     maxMessageBytes: MAX_MESSAGE_BYTES,
     maxBufferedBytes: options.maxBufferedBytes ?? 1024 * 1024,
@@ -117,7 +117,8 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
   const tick = async (): Promise<void> => {
     try {
       // More than a batch is due after a long stop: take them all before resting.
-      while (accepting && (await rooms.tick(TICK_BATCH)) === TICK_BATCH);
+      let looked = TICK_BATCH;
+      while (looked === TICK_BATCH) looked = accepting ? await rooms.tick(TICK_BATCH) : 0;
     } catch (error) {
       log.error({ err: error }, "looking at deadlines failed; trying again");
     }

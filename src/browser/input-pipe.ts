@@ -117,7 +117,7 @@ export class InputPipe {
     }
     const drag = this.#drag;
     await Promise.allSettled(released);
-    if (drag) this.#endDrag(drag);
+    if (drag) await this.#endDrag(drag);
     this.pump();
   }
 
@@ -204,20 +204,22 @@ export class InputPipe {
       const answer = drag?.move(event) ?? tab.session.send("Input.dispatchMouseEvent", params);
       return this.#follow(tab, answer);
     }
-    if (isLeft && event.action === "up") void drag?.release(event);
+    if (isLeft && event.action === "up") drag?.release(event);
     const handled = this.#follow(tab, tab.session.send("Input.dispatchMouseEvent", params));
     if (drag && isLeft && event.action === "up") {
-      const end = (): void => this.#endDrag(drag);
-      handled.then(end, end);
+      const end = (): Promise<void> => this.#endDrag(drag);
+      this.#remember(handled.then(end, end));
     }
     return handled;
   }
 
-  #endDrag(drag: NativeDrag): void {
+  /** Part of what `drain` waits for: a drop that comes late is still the old controller's. */
+  async #endDrag(drag: NativeDrag): Promise<void> {
+    await drag.settle();
     // Another press may have begun meanwhile; it needs the interception.
     if (this.#drag !== drag) return;
-    this.#drag = undefined;
-    drag.end();
+    await drag.disable();
+    if (this.#drag === drag) this.#drag = undefined;
   }
 
   #key(event: KeyInput): Promise<void> {

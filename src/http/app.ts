@@ -18,6 +18,7 @@ import { toBatonError } from "../room/session.ts";
 import type { Store } from "../store/store.ts";
 import { bodyLimit } from "./body-limit.ts";
 import { eventStream, STREAM_HEADERS } from "./event-stream.ts";
+import type { Origins } from "./origins.ts";
 import { pages } from "./pages.ts";
 import { problemResponse } from "./problem.ts";
 import { routes } from "./routes.ts";
@@ -29,7 +30,7 @@ export interface AppContext {
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly publicUrl: () => string;
-  readonly originAllowed: (origin: string, host: string | undefined) => boolean;
+  readonly origins: Origins;
   /** False while shutting down. */
   readonly accepting: () => boolean;
   /** Folder of the built dashboard. */
@@ -78,8 +79,16 @@ export function createApp(context: AppContext): OpenAPIHono {
     }),
   );
   app.use("/v1/*", async (c, next) => {
+    const host = c.req.header("host");
+    if (!context.origins.hostAllowed(host)) {
+      throw new BatonError(
+        "forbidden",
+        `This gateway does not answer as ${host}. Use its own address, or set BATON_PUBLIC_URL to this one.`,
+        { host },
+      );
+    }
     const origin = c.req.header("origin");
-    if (origin !== undefined && !context.originAllowed(origin, c.req.header("host"))) {
+    if (origin !== undefined && !context.origins.originAllowed(origin, host)) {
       throw new BatonError(
         "forbidden",
         `Pages of ${origin} may not call this gateway. Open the dashboard from the gateway's own address.`,

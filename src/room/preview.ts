@@ -16,6 +16,10 @@ const DEFAULT_MAX_FPS = 30;
 const DEFAULT_QUALITY = 60;
 /** Frames on their way to a viewer that acknowledges: one being drawn, one in the pipe. */
 const ACK_WINDOW = 2;
+/**
+ * Chromium takes about a frame of its own to send the next picture; asked this much early, it arrives when it is due.
+ */
+const CAPTURE_LEAD_MS = 16;
 /** An answer to a probe later than this is no answer. */
 const PROBE_MS = 1_500;
 
@@ -174,7 +178,11 @@ export class Preview {
     if (viewer.sent > 0) this.#hooks.metrics.frames.inc({ what: "spared" }, newest.seq - viewer.sent - 1);
     viewer.sent = newest.seq;
     viewer.busy = true;
-    viewer.notBefore = performance.now() + viewer.intervalMs;
+    // On a schedule: a picture that came late does not put off all that follow, but two never come at once.
+    viewer.notBefore = Math.max(
+      viewer.notBefore + viewer.intervalMs,
+      performance.now() + viewer.intervalMs / 2,
+    );
     if (viewer.acks) viewer.unshown.push(newest.seq);
     viewer.sink.sendBinary(newest.bytes, () => {
       viewer.busy = false;
@@ -193,7 +201,7 @@ export class Preview {
     if (this.#done.length === 0 || !newest) return;
     const waits = [...this.#viewers.values()]
       .filter((viewer) => viewer.sent >= newest.seq && hasRoom(viewer))
-      .map((viewer) => viewer.notBefore - performance.now());
+      .map((viewer) => viewer.notBefore - performance.now() - CAPTURE_LEAD_MS);
     if (waits.length === 0) return;
     const waitMs = Math.min(...waits);
     if (waitMs > 1) {

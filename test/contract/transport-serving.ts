@@ -156,6 +156,23 @@ export function describeServing(start: Start, create: TransportFactory): void {
       await expect(fetch(`http://127.0.0.1:${port}`)).rejects.toThrow();
     });
 
+    it("resolves close() with nothing but a long poll open", async () => {
+      let arrived = (): void => {};
+      const arrival = new Promise<void>((resolve) => {
+        arrived = resolve;
+      });
+      const { transport, http } = await start({
+        fetch: () => {
+          arrived();
+          return new Promise<Response>(() => {});
+        },
+      });
+      const poll = fetch(http).catch((error: unknown) => error);
+      await within(arrival, "the long poll");
+      await within(transport.close(), "close()", 3_500);
+      expect(await poll).toBeInstanceOf(Error);
+    });
+
     it("resolves close() although peers keep refused, unused and stalled connections open", async () => {
       const { transport, port, peer: raw } = await start({ echo: false });
       const refused = await TcpPeer.upgrade(port, { path: "/elsewhere" });

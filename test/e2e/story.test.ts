@@ -79,9 +79,9 @@ describe("an agent is stuck at a login, a person takes over and hands back", () 
       site.clearEvents();
       // All the while the agent tries to go on. Every attempt is refused.
       const refused: unknown[] = [];
-      let person = true;
+      const person = new AbortController();
       const stubborn = (async () => {
-        while (person) {
+        while (!person.signal.aborted) {
           await sandbox.input.type("Q").catch((error: unknown) => refused.push(error));
           await sandbox.input.click(640, 400).catch((error: unknown) => refused.push(error));
           await new Promise((resolve) => setImmediate(resolve));
@@ -132,7 +132,7 @@ describe("an agent is stuck at a login, a person takes over and hands back", () 
       await clickOn(mfa, "#open-statement");
       const statement = await sitePage("/statement");
 
-      person = false;
+      person.abort();
       await stubborn;
       await statement.evaluate(() =>
         (window as unknown as { __flushed?: () => Promise<void> }).__flushed?.(),

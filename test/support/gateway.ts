@@ -3,13 +3,7 @@ import { onTestFinished } from "vitest";
 import { WebSocket } from "ws";
 import { FakeBrowserProvider, type FakeBrowser } from "../../src/browser/fake.ts";
 import { createGateway, type Gateway, type GatewayOptions } from "../../src/gateway.ts";
-import type {
-  BatonClient,
-  ClientOptions,
-  SandboxHandle,
-  SandboxUpdate,
-  SocketConstructor,
-} from "../../src/sdk/api.ts";
+import type { BatonClient, ClientOptions, SandboxHandle, SandboxUpdate } from "../../src/sdk/api.ts";
 import { connect } from "../../src/sdk/node.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 
@@ -18,11 +12,11 @@ export interface TestGateway {
   readonly url: string;
   readonly browser: FakeBrowser;
   /** Moves the store's clock forward; deadlines follow within a tick. */
-  advance(ms: number): void;
+  readonly advance: (ms: number) => void;
   /** A connected client. */
-  client(options?: Partial<ClientOptions>): TestClient;
+  readonly client: (options?: Partial<ClientOptions>) => TestClient;
   /** Creates a sandbox with the fake browser. */
-  create(sandboxId: string): Promise<void>;
+  readonly create: (sandboxId: string) => Promise<void>;
 }
 
 export interface TestClient extends BatonClient {
@@ -65,14 +59,17 @@ function cuttable(options: ClientOptions): TestClient {
   class Cuttable extends WebSocket {
     constructor(address: string, protocols: string[]) {
       super(off ? "ws://127.0.0.1:1/" : address, protocols);
-      socket = this;
+      opened(this);
     }
   }
+  const opened = (ws: WebSocket): void => {
+    socket = ws;
+  };
   const client = connect({
     reconnectMinMs: 5,
     reconnectMaxMs: 50,
     ...options,
-    WebSocket: Cuttable as unknown as SocketConstructor,
+    WebSocket: Cuttable,
   });
   onTestFinished(() => client.close());
   return Object.assign(client, {

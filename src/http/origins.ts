@@ -1,0 +1,32 @@
+/** Which pages may call the gateway. Programs send no `Origin`, and are not asked. */
+
+const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
+
+export interface Origins {
+  /** Whether a page of this origin may call, on this `Host`. */
+  readonly originAllowed: (origin: string, host: string | undefined) => boolean;
+  /**
+   * Whether the gateway answers under this name. On loopback only loopback's names are its own: a stranger's name that
+   * leads here is a page that wants to be taken for the gateway's (DNS rebinding).
+   */
+  readonly hostAllowed: (host: string | undefined) => boolean;
+}
+
+/**
+ * @param listenHost the address the gateway listens on
+ * @param publicUrl where people open it
+ */
+export function origins(listenHost: string, publicUrl: () => string): Origins {
+  const loopbackOnly = LOOPBACK.has(listenHost) || listenHost === "::1";
+  const hostAllowed = (host: string | undefined): boolean => {
+    if (!loopbackOnly) return true;
+    if (host === undefined || !URL.canParse(`http://${host}`)) return false;
+    return LOOPBACK.has(new URL(`http://${host}`).hostname) || host === new URL(publicUrl()).host;
+  };
+  return {
+    hostAllowed,
+    originAllowed: (origin, host) =>
+      hostAllowed(host) &&
+      (origin === `http://${host}` || origin === `https://${host}` || origin === new URL(publicUrl()).origin),
+  };
+}
