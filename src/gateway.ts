@@ -31,6 +31,8 @@ export interface GatewayOptions {
   readonly publicUrl?: string;
   /** Chromium's path. Default: the usual places. */
   readonly chromium?: string;
+  /** Environment of launched browsers, whose `PATH` is searched for one. Default: this process's, without a search. */
+  readonly browserEnv?: NodeJS.ProcessEnv;
   readonly heartbeatMs?: number;
   /** Unsent control bytes after which a socket is too slow (E3). Default 1 MiB. */
   readonly maxBufferedBytes?: number;
@@ -65,6 +67,7 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
     options.browsers ??
     chromiumProvider({
       ...(options.chromium !== undefined && { executablePath: options.chromium }),
+      ...(options.browserEnv && { env: options.browserEnv }),
       logger: log,
     });
   const browsers = new Browsers(provider);

@@ -32,6 +32,10 @@ async function main(): Promise<void> {
     logger: log,
     ...(config.publicUrl !== undefined && { publicUrl: config.publicUrl }),
     ...(config.chromium !== undefined && { chromium: config.chromium }),
+    // A page that breaks out of its browser must not find the gateway's settings there.
+    browserEnv: Object.fromEntries(
+      Object.entries(process.env).filter(([name]) => !name.startsWith("BATON_")),
+    ),
   });
   const url = await gateway.listen();
   if (!["127.0.0.1", "::1", "localhost"].includes(config.host)) {

@@ -37,6 +37,8 @@ export class TabTracker {
   readonly #known = new Map<string, Protocol.Target.TargetInfo>();
   readonly #waiters = new Set<() => void>();
   #active: PageTab | undefined;
+  /** Grows with every choice of a tab: what a page said about itself before the latest one is out of date. */
+  #activations = 0;
   /** Ids of formerly active tabs, the latest last. */
   #recent: string[] = [];
   #following = false;
@@ -245,15 +247,16 @@ export class TabTracker {
     }
     this.#recent = this.#recent.filter((id) => id !== tab.tabId);
     this.#active = tab;
+    this.#activations += 1;
     this.#hooks.changed();
     this.#notify();
   }
 
   /** A new tab is shown, unless it was opened in the background (Ctrl+click). */
   async #follow(tab: PageTab): Promise<void> {
-    const before = this.#active;
-    if (!(await this.#comesToFront(tab, before)) || tab === this.#active) return;
-    if (this.#active !== before) await this.#followVisible();
+    const before = this.#activations;
+    if (!(await this.#comesToFront(tab, this.#active)) || tab === this.#active) return;
+    if (this.#activations !== before) await this.#followVisible();
     else if (this.#tabs.has(tab.tabId)) this.#activate(tab);
   }
 
@@ -270,9 +273,9 @@ export class TabTracker {
   }
 
   async #followVisible(): Promise<void> {
-    const before = this.#active;
+    const before = this.#activations;
     const visible = await this.#visibleTab();
-    if (this.#active === before) this.#activate(visible);
+    if (this.#activations === before) this.#activate(visible);
   }
 
   async #visibleTab(): Promise<PageTab | undefined> {
