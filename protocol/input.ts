@@ -14,6 +14,15 @@ const modifiers = z.number().int().min(0).max(15).exactOptional();
 
 export const MouseButton = z.enum(["none", "left", "middle", "right", "back", "forward"]);
 export type MouseButton = z.infer<typeof MouseButton>;
+/** Each button's bit in `buttons`, as in `MouseEvent.buttons`. */
+export const BUTTON_BITS: Readonly<Record<MouseButton, number>> = {
+  none: 0,
+  left: 1,
+  right: 2,
+  middle: 4,
+  back: 8,
+  forward: 16,
+};
 
 /** Positions are CSS pixels of the shown tab's viewport, as the frame header gives its size. */
 export const MouseInput = z.strictObject({

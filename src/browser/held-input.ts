@@ -1,5 +1,5 @@
-import type { KeyInput, MouseButton, MouseInput } from "../../protocol/input.ts";
-import { BUTTON_BIT, keyIdentity, type KeyParams } from "./input.ts";
+import { BUTTON_BITS, type KeyInput, type MouseButton, type MouseInput } from "../../protocol/input.ts";
+import { keyIdentity, type KeyParams } from "./input.ts";
 
 /** More keys than hands can hold are a client that never sends `up`; the oldest are forgotten. */
 const MAX_KEYS = 64;
@@ -27,7 +27,7 @@ export class HeldInput {
   /** `MouseEvent.buttons` of the tab. */
   bits(tabId: string): number {
     let bits = 0;
-    for (const held of this.#buttons.values()) if (held.tabId === tabId) bits |= BUTTON_BIT[held.button];
+    for (const held of this.#buttons.values()) if (held.tabId === tabId) bits |= BUTTON_BITS[held.button];
     return bits;
   }
 

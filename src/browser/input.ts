@@ -1,20 +1,16 @@
 /** Input events as CDP parameters. Pure: what is held, and which tab is meant, the caller knows. */
 import type { Protocol } from "devtools-protocol";
-import type { KeyInput, MouseButton, MouseInput, WheelInput } from "../../protocol/input.ts";
+import {
+  BUTTON_BITS,
+  type KeyInput,
+  type MouseButton,
+  type MouseInput,
+  type WheelInput,
+} from "../../protocol/input.ts";
 import { editingCommand, isShortcut, virtualKeyCode } from "./key-codes.ts";
 
 export type MouseParams = Protocol.Input.DispatchMouseEventRequest;
 export type KeyParams = Protocol.Input.DispatchKeyEventRequest;
-
-/** `MouseEvent.buttons` bit of each button. */
-export const BUTTON_BIT: Readonly<Record<MouseButton, number>> = {
-  none: 0,
-  left: 1,
-  right: 2,
-  middle: 4,
-  back: 8,
-  forward: 16,
-};
 
 const NUMPAD_LOCATION = 3;
 
@@ -31,12 +27,12 @@ export function mouseParams(event: MouseInput, held: number): MouseParams {
     }
     case "down": {
       const button = event.button ?? "left";
-      const buttons = event.buttons ?? held | BUTTON_BIT[button];
+      const buttons = event.buttons ?? held | BUTTON_BITS[button];
       return { ...at, type: "mousePressed", button, buttons, clickCount: event.clickCount ?? 1 };
     }
     case "up": {
       const button = event.button ?? "left";
-      const buttons = event.buttons ?? held & ~BUTTON_BIT[button];
+      const buttons = event.buttons ?? held & ~BUTTON_BITS[button];
       return { ...at, type: "mouseReleased", button, buttons, clickCount: event.clickCount ?? 1 };
     }
   }
@@ -44,7 +40,7 @@ export function mouseParams(event: MouseInput, held: number): MouseParams {
 
 function mainButton(buttons: number): MouseButton {
   const order: readonly MouseButton[] = ["left", "right", "middle", "back", "forward"];
-  return order.find((button) => (buttons & BUTTON_BIT[button]) !== 0) ?? "none";
+  return order.find((button) => (buttons & BUTTON_BITS[button]) !== 0) ?? "none";
 }
 
 export function wheelParams(event: WheelInput): MouseParams {

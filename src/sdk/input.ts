@@ -1,5 +1,5 @@
 import { BatonError } from "../../protocol/errors.ts";
-import { type InputEvent, MAX_INPUT_BATCH, MAX_TEXT_LENGTH, type MouseButton } from "../../protocol/input.ts";
+import { BUTTON_BITS, type InputEvent, MAX_INPUT_BATCH, MAX_TEXT_LENGTH } from "../../protocol/input.ts";
 import type { CallOptions, ClickOptions, InputOptions, SandboxInput } from "./api.ts";
 import type { Connection } from "./connection.ts";
 import { MAX_PENDING_CALLS } from "./connection.ts";
@@ -13,16 +13,6 @@ import { waiting } from "./waiting.ts";
 const MAX_BATCH_TEXT = 32 * 1024;
 /** Most moves of one drag. */
 const MAX_DRAG_STEPS = 1_000;
-
-/** Bits of `buttons`, as in `MouseEvent.buttons`. */
-const BUTTON_BITS: Readonly<Record<MouseButton, number>> = {
-  none: 0,
-  left: 1,
-  right: 2,
-  middle: 4,
-  back: 8,
-  forward: 16,
-};
 
 /** On whose behalf, and of which turn, events are sent. */
 interface Turn {

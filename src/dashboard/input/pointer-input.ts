@@ -1,4 +1,4 @@
-import type { InputEvent, MouseButton, MouseInput } from "../../../protocol/input.ts";
+import { BUTTON_BITS, type InputEvent, type MouseButton, type MouseInput } from "../../../protocol/input.ts";
 import { ClickCounter } from "../lib/click-count.ts";
 import {
   clampZoom,
@@ -29,15 +29,6 @@ export interface PointerTarget {
 }
 
 const BUTTONS: readonly MouseButton[] = ["left", "middle", "right", "back", "forward"];
-const BUTTON_BITS: Readonly<Record<MouseButton, number>> = {
-  none: 0,
-  left: 1,
-  right: 2,
-  middle: 4,
-  back: 8,
-  forward: 16,
-};
-
 /** Turns what pointers do over a canvas into input for the page. Ends when `signal` aborts. */
 export function listenToPointers(
   canvas: HTMLCanvasElement,
