@@ -53,6 +53,8 @@ export async function eventStream(
     sendText: (text) => send(JSON.parse(text) as DownMessage),
     sendBinary: () => {},
     lost: end,
+    // There is nothing more to come; a reader that comes back is told so.
+    removed: end,
   };
   try {
     // A client that left while the room was opened is not heard of again.
@@ -66,8 +68,6 @@ export async function eventStream(
 
   function send(message: DownMessage): void {
     write(format(message));
-    // There is nothing more to come; a reader that comes back is told so.
-    if (message.type === "sandbox.left") end();
   }
 
   function write(text: string): void {

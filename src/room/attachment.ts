@@ -2,7 +2,7 @@
 import type { DownMessage } from "../../protocol/down.ts";
 import { BatonError } from "../../protocol/errors.ts";
 import type { InputEvent } from "../../protocol/input.ts";
-import type { Dialog, PreviewStatus, Tab } from "../../protocol/preview.ts";
+import type { Dialog, Tab } from "../../protocol/preview.ts";
 import type { Sandbox } from "../../protocol/sandbox.ts";
 import { nanoid } from "nanoid";
 import type { BrowserLink } from "../browser/browser.ts";
@@ -13,6 +13,7 @@ import { Gate, type Aim } from "./gate.ts";
 import { Preview } from "./preview.ts";
 import { TabNumbers } from "./tab-numbers.ts";
 import type { RoomContext } from "./context.ts";
+import { untilStored } from "./until-stored.ts";
 
 export interface AttachmentHooks {
   readonly dispatch: (command: Command) => Promise<Outcome>;
@@ -28,13 +29,12 @@ interface Attached {
   readonly gate: Gate;
 }
 
-/** A store that is away is asked again after this long, doubled up to the second value. */
-const RETRY_MS = 100;
 /** How long an input waits for the very first connection to the browser. */
 const FIRST_INPUT_MS = 5_000;
+/** Inputs that wait so; more are refused. */
+const MAX_WAITING = 256;
 /** How long a detach waits for a page that does not answer. */
 const DETACH_MS = 3_000;
-const MAX_RETRY_MS = 2_000;
 
 export class Attachment {
   readonly preview: Preview;
@@ -44,6 +44,10 @@ export class Attachment {
   #attached: Attached | null = null;
   /** Attaching and detaching take turns. */
   #turn: Promise<void> = Promise.resolve();
+  #turns = 0;
+  /** The browser's status goes to the store in order. */
+  #reports: Promise<void> = Promise.resolve();
+  #waiting = 0;
   readonly #numbers = new TabNumbers();
   #closed = false;
 
@@ -58,6 +62,7 @@ export class Attachment {
       alive: (viewerId, alive, seq) =>
         hooks.send(viewerId, { type: "preview.alive", sandboxId, alive, seq, serverTime: Date.now() }),
     });
+    this.#queue(() => context.previous);
   }
 
   get tabs(): Tab[] {
@@ -85,11 +90,7 @@ export class Attachment {
 
   /** @throws BatonError `not_controller`, `browser_unavailable`, `stale_tab`, `invalid_message`, `input_overflow` */
   async submit(driver: Driver, aim: Aim, events: readonly InputEvent[]): Promise<void> {
-    // Whoever has only just come waits for the browser to be attached; the fence is checked when that is done.
-    if (!this.#attached) await this.#turn;
-    if (this.#attached?.link.status === "connecting") {
-      await this.#attached.link.ready(AbortSignal.timeout(FIRST_INPUT_MS)).catch(() => {});
-    }
+    if (this.#turns > 0 || this.#attached?.link.status === "connecting") await this.#connected();
     if (!this.#attached) {
       throw new BatonError(
         "browser_unavailable",
@@ -106,18 +107,48 @@ export class Attachment {
     this.preview.close();
   }
 
-  #queue(step: () => Promise<void>): void {
-    this.#turn = this.#turn.then(step).catch((error: unknown) => {
-      this.#context.log.error(
-        { err: error, sandboxId: this.#sandboxId },
-        "attaching or detaching the browser failed",
+  /**
+   * Whoever has only just come waits for the browser to be attached; the fence is checked when that is done.
+   * @throws BatonError `input_overflow`
+   */
+  async #connected(): Promise<void> {
+    if (this.#waiting >= MAX_WAITING) {
+      throw new BatonError(
+        "input_overflow",
+        "The browser is not connected yet and too much input waits for it. Wait until the preview is live.",
       );
+    }
+    this.#waiting += 1;
+    const signal = AbortSignal.timeout(FIRST_INPUT_MS);
+    const late = new Promise<void>((resolve) => {
+      signal.addEventListener("abort", () => resolve(), { once: true });
     });
+    try {
+      await Promise.race([this.#turn, late]);
+      if (this.#attached?.link.status === "connecting")
+        await this.#attached.link.ready(signal).catch(() => {});
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+
+  #queue(step: () => Promise<void>): void {
+    this.#turns += 1;
+    this.#turn = this.#turn
+      .then(step)
+      .catch((error: unknown) => {
+        this.#context.log.error(
+          { err: error, sandboxId: this.#sandboxId },
+          "attaching or detaching the browser failed",
+        );
+      })
+      .finally(() => (this.#turns -= 1));
   }
 
   async #attach(): Promise<void> {
-    if (this.#attached) return;
-    const loaded = await this.#context.store.load(this.#sandboxId);
+    if (this.#attached || this.#closed) return;
+    const wanted = (): boolean => !this.#closed;
+    const loaded = await untilStored(() => this.#context.store.load(this.#sandboxId), wanted);
     if (!loaded?.state.browser || this.#closed) return;
     const gateId = nanoid();
     const link = this.#context.browsers.attach(this.#sandboxId, loaded.state.browser.source);
@@ -125,23 +156,30 @@ export class Attachment {
       link,
       metrics: this.#context.metrics,
       shownTab: () => this.tabs.find(({ active }) => active)?.number,
-      drained: (epoch) => this.#persist(gateId, { type: "gate.drained", gateId, epoch }),
+      drained: (epoch) => this.#persist(gateId, () => ({ type: "gate.drained", gateId, epoch })),
       renew: async (epoch) => {
         await this.#hooks.dispatch({ type: "gate.renew", gateId, epoch, leaseMs: GATE_LEASE_MS });
       },
     });
     this.#attached = { gateId, attachedAt: loaded.state.browser.attachedAt, link, gate };
     link.subscribe({
-      status: (status) => this.#status(gateId, status),
+      status: () => this.#status(gateId, link),
       tabs: () =>
         this.#hooks.broadcast({ type: "browser.tabs", sandboxId: this.#sandboxId, tabs: this.tabs }),
       dialog: (dialog) =>
         this.#hooks.broadcast({ type: "browser.dialog", sandboxId: this.#sandboxId, dialog }),
     });
     // Registered before it lets anything through: from here on no drain ends without this gate.
-    await this.#hooks.dispatch({ type: "gate.open", gateId });
-    gate.update(this.#hooks.current());
-    this.#status(gateId, link.status);
+    const register = () => this.#hooks.dispatch({ type: "gate.open", gateId });
+    try {
+      if (!(await untilStored(register, wanted))) return;
+    } catch (error) {
+      this.#attached = null;
+      await link.close();
+      return ignoreMissing(error);
+    }
+    gate.open(this.#hooks.current());
+    this.#status(gateId, link);
     this.preview.use(link);
   }
 
@@ -156,35 +194,26 @@ export class Attachment {
     await gate.close();
     clearTimeout(hung);
     await link.close();
+    await this.#reports;
     await this.#hooks.dispatch({ type: "gate.close", gateId }).catch(ignoreMissing);
     await this.#hooks.dispatch({ type: "browser.status", status: "idle" }).catch(ignoreMissing);
   }
 
-  #status(gateId: string, status: PreviewStatus): void {
-    if (this.#attached?.gateId !== gateId) return;
-    void this.#persist(gateId, { type: "browser.status", status });
+  #status(gateId: string, link: BrowserLink): void {
+    // What is true when its turn comes: an earlier status must not overwrite it.
+    const report = (): Command => ({ type: "browser.status", status: link.status });
+    this.#reports = this.#reports.then(() => this.#persist(gateId, report));
   }
 
   /** Until it is stored or this gate is gone: others wait for it. */
-  async #persist(gateId: string, command: Command): Promise<void> {
-    let waitMs = RETRY_MS;
-    while (this.#attached?.gateId === gateId) {
-      try {
-        await this.#hooks.dispatch(command);
-        return;
-      } catch (error) {
-        if (!(error instanceof BatonError) || !error.retryable) {
-          if (!(error instanceof BatonError && error.code === "sandbox_not_found")) {
-            this.#context.log.error(
-              { err: error, sandboxId: this.#sandboxId, command: command.type },
-              "a gate could not report",
-            );
-          }
-          return;
-        }
-        await new Promise((resolve) => setTimeout(resolve, waitMs));
-        waitMs = Math.min(waitMs * 2, MAX_RETRY_MS);
-      }
+  async #persist(gateId: string, command: () => Command): Promise<void> {
+    const wanted = (): boolean => this.#attached?.gateId === gateId;
+    if (!wanted()) return;
+    try {
+      await untilStored(() => this.#hooks.dispatch(command()), wanted);
+    } catch (error) {
+      if (error instanceof BatonError && error.code === "sandbox_not_found") return;
+      this.#context.log.error({ err: error, sandboxId: this.#sandboxId }, "a gate could not report");
     }
   }
 }

@@ -3,26 +3,48 @@ import type { BrowserSource } from "../../protocol/http.ts";
 import { BatonError } from "../../protocol/errors.ts";
 import type { BrowserLink, BrowserProvider, LaunchedBrowser } from "../browser/browser.ts";
 
+interface Launched {
+  readonly browser: Promise<LaunchedBrowser>;
+  /** Calls that wait for it or were given it; without one it ends. */
+  users: number;
+}
+
 export class Browsers {
   readonly #provider: BrowserProvider;
-  readonly #launched = new Map<string, Promise<LaunchedBrowser>>();
+  readonly #launched = new Map<string, Launched>();
 
   constructor(provider: BrowserProvider) {
     this.#provider = provider;
   }
 
-  /** Starts the browser of a sandbox; resolves when it runs. @throws BrowserError `browser_missing`, `browser_attach_failed` */
-  async launch(sandboxId: string, url: string | undefined, signal: AbortSignal): Promise<void> {
-    const running = this.#launched.get(sandboxId);
-    if (running) return void (await running);
-    const launching = this.#provider.launch({ ...(url !== undefined && { url }) });
-    this.#launched.set(sandboxId, launching);
+  /**
+   * Starts the browser of a sandbox; resolves when it runs, to what a caller calls that does not need it after all.
+   * @throws BrowserError `browser_missing`, `browser_attach_failed`
+   */
+  async launch(
+    sandboxId: string,
+    url: string | undefined,
+    signal: AbortSignal,
+  ): Promise<() => Promise<void>> {
+    const launched = this.#launched.get(sandboxId) ?? {
+      browser: this.#provider.launch({ ...(url !== undefined && { url }) }),
+      users: 0,
+    };
+    this.#launched.set(sandboxId, launched);
+    launched.users += 1;
+    const abandon = async (): Promise<void> => {
+      launched.users -= 1;
+      if (launched.users > 0) return;
+      if (this.#launched.get(sandboxId) === launched) this.#launched.delete(sandboxId);
+      await end(launched);
+    };
     try {
-      await (await launching).endpoint(signal);
+      await (await launched.browser).endpoint(signal);
     } catch (error) {
-      await this.release(sandboxId);
+      await abandon();
       throw error;
     }
+    return abandon;
   }
 
   /** Connects to the browser of a sandbox; reconnects until closed. */
@@ -41,20 +63,25 @@ export class Browsers {
     }
   }
 
-  /** Ends the sandbox's browser if this node started it. */
-  async release(sandboxId: string): Promise<void> {
+  /**
+   * Takes a sandbox's browser out of reach, if this node started one: whoever makes the sandbox anew gets another.
+   * @returns what ends it
+   */
+  take(sandboxId: string): () => Promise<void> {
     const launched = this.#launched.get(sandboxId);
     this.#launched.delete(sandboxId);
-    await (await launched?.catch(() => undefined))?.close();
+    return async () => {
+      if (launched) await end(launched);
+    };
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#launched.keys()].map((sandboxId) => this.release(sandboxId)));
+    await Promise.all([...this.#launched.keys()].map((sandboxId) => this.take(sandboxId)()));
   }
 
   async #endpoint(sandboxId: string, source: BrowserSource, signal: AbortSignal): Promise<string> {
     if ("cdpUrl" in source) return source.cdpUrl;
-    const launched = await this.#launched.get(sandboxId);
+    const launched = await this.#launched.get(sandboxId)?.browser;
     if (!launched)
       throw new BatonError(
         "browser_unavailable",
@@ -62,4 +89,8 @@ export class Browsers {
       );
     return launched.endpoint(signal);
   }
+}
+
+async function end({ browser }: Launched): Promise<void> {
+  await (await browser.catch(() => undefined))?.close();
 }

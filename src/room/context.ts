@@ -13,6 +13,8 @@ export interface RoomContext {
   readonly log: Logger;
   /** Unique among this process's rooms. */
   readonly stream: number;
+  /** Resolves when the sandbox's last room on this node has let go of the browser. */
+  readonly previous: Promise<void>;
   /** Nobody needs this room any more. */
   readonly unused: (sandboxId: string) => void;
 }

@@ -33,14 +33,22 @@ export class Gate {
   readonly #options: GateOptions;
   /** What this gate believes. `null`: nothing yet, or no more: closed. */
   #known: Known | null = null;
+  #open = false;
   #draining: Promise<void> | null = null;
 
   constructor(options: GateOptions) {
     this.#options = options;
   }
 
+  /** Nothing passes before this. Everybody must know of the gate by then: a drain waits for those it knows (C2). */
+  open(known: Known): void {
+    this.#open = true;
+    this.update(known);
+  }
+
   /** Learns a newer state. The old holder is shut out before this returns; the drain goes on by itself. */
   update(known: Known): void {
+    if (!this.#open) return;
     if (this.#known && known.epoch < this.#known.epoch) return;
     this.#known = known;
     if (known.control.phase === "draining") this.#draining ??= this.#drain();
@@ -76,6 +84,7 @@ export class Gate {
 
   /** Shuts everybody out and resolves when nothing is under way. */
   async close(): Promise<void> {
+    this.#open = false;
     this.#known = null;
     await this.#draining;
     await this.#options.link.drain();

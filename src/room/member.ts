@@ -16,6 +16,8 @@ export interface Client extends FrameSink {
   sendText(text: string): void;
   /** The room can no longer bring this client up to date; it must come back with its position. */
   lost(): void;
+  /** The sandbox is gone, and with it the membership. */
+  removed(sandboxId: string): void;
 }
 
 export interface JoinOptions {

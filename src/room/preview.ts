@@ -24,6 +24,7 @@ const CAPTURE_LEAD_MS = 16;
 const PROBE_MS = 1_500;
 
 interface Viewer {
+  readonly id: string;
   readonly sink: FrameSink;
   readonly intervalMs: number;
   readonly quality: number;
@@ -86,18 +87,21 @@ export class Preview {
 
   /** Starts or changes one viewer's stream. It gets the newest picture at once. */
   start(viewerId: string, sink: FrameSink, options: PreviewOptions): void {
-    this.stop(viewerId);
-    const viewer: Viewer = {
+    const before = this.#viewers.get(viewerId);
+    clearTimeout(before?.timer);
+    const fresh = {
+      id: viewerId,
       sink,
       intervalMs: 1_000 / (options.maxFps ?? DEFAULT_MAX_FPS),
       quality: options.quality ?? DEFAULT_QUALITY,
       acks: (options.pacing ?? "ack") === "ack",
       sent: 0,
       unshown: [],
-      busy: false,
       notBefore: 0,
       timer: undefined,
     };
+    // A frame that is on its way to it stays the only one.
+    const viewer: Viewer = before ? Object.assign(before, fresh) : { ...fresh, busy: false };
     this.#viewers.set(viewerId, viewer);
     this.#offer(viewer);
     this.#capture();
@@ -164,6 +168,7 @@ export class Preview {
 
   /** Gives a viewer the newest picture if it is ready for one; otherwise whoever makes it ready calls again. */
   #offer(viewer: Viewer): void {
+    if (this.#viewers.get(viewer.id) !== viewer) return;
     const newest = this.#newest;
     if (!newest || viewer.sent >= newest.seq || !hasRoom(viewer)) return;
     const waitMs = viewer.notBefore - performance.now();

@@ -16,11 +16,13 @@ import {
 } from "../../protocol/sandbox.ts";
 import type { Command } from "../core/commands.ts";
 import { deliverable } from "../core/resume.ts";
+import type { Resume, SandboxState } from "../core/state.ts";
 import type { Catchup, Unsubscribe } from "../store/store.ts";
 import { Attachment } from "./attachment.ts";
 import { dispatch, sandboxNotFound, type Outcome, type Request } from "./dispatch.ts";
 import { standsFor, type Client, type JoinOptions, type Member } from "./member.ts";
 import type { RoomContext } from "./context.ts";
+import { untilStored } from "./until-stored.ts";
 
 interface Waiter {
   readonly check: (sandbox: Sandbox) => boolean;
@@ -38,7 +40,10 @@ export class Room {
   #unsubscribe: Unsubscribe = () => {};
   #holds = 0;
   #removed = false;
+  #closed = false;
   #refilling = false;
+  /** What the room reports of its members goes to the store in order: a late `away` must not follow its `back`. */
+  #reports: Promise<void> = Promise.resolve();
   #presenceQueued = false;
 
   private constructor(sandbox: Sandbox, context: RoomContext) {
@@ -124,40 +129,33 @@ export class Room {
     try {
       past = await this.#context.store.read(this.sandboxId, since);
     } catch (error) {
-      this.#forget(member);
+      this.#depart(member);
       throw error;
+    }
+    if (!past || this.#removed) {
+      this.#depart(member);
+      throw sandboxNotFound(this.sandboxId);
     }
     // It may have left, or joined again, while the store was read.
     if (this.#members.get(client.connectionId) !== member) return;
-    if (!past) {
-      this.#forget(member);
-      throw sandboxNotFound(this.sandboxId);
-    }
     this.#greet(member, id, since, past);
     if (passive) return;
     this.attachment.need();
     this.#queuePresence();
     if (standsFor(client, this.#sandbox.control.controller)) this.#controllerBack(client.name);
-    if (resume) this.#deliverResume();
+    if (resume) this.#deliverResume(member);
   }
 
   leave(connectionId: string): void {
     const member = this.#members.get(connectionId);
-    if (!member) return;
-    this.#forget(member);
-    if (member.passive) return;
-    this.attachment.preview.stop(connectionId);
-    this.#queuePresence();
-    this.checkAway(member.client.name);
-    if (member.resume) this.#resumeAway(member.client.clientId);
+    if (member) this.#depart(member);
   }
 
   /** Starts the grace time if `name` drives and has no connection here any more (H5). */
   checkAway(name: string): void {
-    if (this.#removed || this.#sandbox.control.controller !== name) return;
-    if ([...this.#members.values()].some(({ client, passive }) => !passive && standsFor(client, name)))
-      return;
-    this.#background({ type: "controller.away", controller: name, graceMs: this.#context.settings.graceMs });
+    if (this.#sandbox.control.controller !== name) return;
+    const { graceMs } = this.#context.settings;
+    this.#report(() => (this.#isHere(name) ? null : { type: "controller.away", controller: name, graceMs }));
   }
 
   watch(client: Client, options: PreviewOptions): void {
@@ -172,7 +170,8 @@ export class Room {
 
   /**
    * Resolves with the first state, now or later, that satisfies `check`.
-   * @throws BatonError `timeout`, `sandbox_not_found` when it is removed; the signal's reason when aborted
+   * @throws BatonError `timeout`, `sandbox_not_found` when it is removed, `unavailable` when the gateway shuts down;
+   *   the signal's reason when aborted
    */
   async until(
     check: (sandbox: Sandbox) => boolean,
@@ -181,6 +180,8 @@ export class Room {
   ): Promise<Sandbox> {
     signal?.throwIfAborted();
     if (check(this.#sandbox)) return this.#sandbox;
+    if (this.#removed) throw sandboxNotFound(this.sandboxId);
+    if (this.#closed) throw shuttingDown();
     const release = this.hold();
     const cleanups: (() => void)[] = [release];
     try {
@@ -206,12 +207,10 @@ export class Room {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     this.#unsubscribe();
-    for (const waiter of this.#waiters)
-      waiter.reject(
-        new BatonError("unavailable", "The gateway is shutting down. Connect again and repeat the call."),
-      );
-    await this.attachment.close();
+    for (const waiter of this.#waiters) waiter.reject(shuttingDown());
+    await Promise.all([this.attachment.close(), this.#reports]);
   }
 
   #greet(member: Member, id: string, since: Position | null, past: Catchup): void {
@@ -296,8 +295,21 @@ export class Room {
     const gone = sandboxNotFound(this.sandboxId);
     for (const waiter of this.#waiters) waiter.reject(gone);
     this.#broadcast({ type: "sandbox.left", sandboxId: this.sandboxId, reason: "removed" });
+    const members = [...this.#members.values()];
     this.#members.clear();
+    for (const { client } of members) client.removed(this.sandboxId);
     this.#context.unused(this.sandboxId);
+  }
+
+  /** Left, or was never quite here: others may have seen who is being joined, and waited for its leaving. */
+  #depart(member: Member): void {
+    const { client, passive, resume } = member;
+    this.#forget(member);
+    if (passive) return;
+    this.attachment.preview.stop(client.connectionId);
+    this.#queuePresence();
+    this.checkAway(client.name);
+    if (resume) this.#resumeAway(client.clientId);
   }
 
   #forget(member: Member): void {
@@ -322,54 +334,106 @@ export class Room {
     });
   }
 
-  #controllerBack(controller: string): void {
-    if (this.#sandbox.control.graceUntil !== undefined)
-      this.#background({ type: "controller.back", controller });
-  }
-
-  #resumeAway(clientId: string): void {
-    if (this.#removed || this.#sandbox.resume === null) return;
-    if ([...this.#members.values()].some(({ client, resume }) => resume && client.clientId === clientId))
-      return;
-    this.#background({ type: "resume.away", clientId, graceMs: this.#context.settings.graceMs });
-  }
-
-  /** R1: whoever takes prompts here is offered the one that waits; claims decide who gets it. */
-  #deliverResume(): void {
-    const takers = [...this.#members.values()].filter(({ resume, backlog }) => resume && !backlog);
-    if (takers.length === 0) return;
-    void this.#context.store.load(this.sandboxId).then(
-      (loaded) => {
-        const resume = loaded && deliverable(loaded.state);
-        if (!resume) return;
-        const { requestId, prompt, handoff } = resume;
-        for (const { client } of takers) {
-          client.send({
-            type: "resume.prompt",
-            sandboxId: this.sandboxId,
-            requestId,
-            epoch: loaded.state.epoch,
-            prompt,
-            handoff,
-          });
-        }
-      },
-      (error: unknown) =>
-        this.#context.log.error(
-          { err: error, sandboxId: this.sandboxId },
-          "could not read the resume prompt",
-        ),
+  #isHere(controller: string): boolean {
+    return [...this.#members.values()].some(
+      ({ client, passive }) => !passive && standsFor(client, controller),
     );
   }
 
-  /** For what nobody waits for: a refusal means that the matter settled itself. */
-  #background(command: Command): void {
-    this.dispatch(command).catch((error: unknown) => {
-      if (error instanceof BatonError && !error.retryable) return;
-      this.#context.log.error(
-        { err: error, sandboxId: this.sandboxId, command: command.type },
-        "a background change failed",
-      );
-    });
+  #controllerBack(controller: string): void {
+    this.#report(() => (this.#isHere(controller) ? { type: "controller.back", controller } : null));
   }
+
+  #resumeAway(clientId: string): void {
+    if (this.#sandbox.resume === null) return;
+    const { graceMs } = this.#context.settings;
+    this.#report(() =>
+      [...this.#members.values()].some(({ client, resume }) => resume && client.clientId === clientId)
+        ? null
+        : { type: "resume.away", clientId, graceMs },
+    );
+  }
+
+  /**
+   * R1: whoever takes prompts here is offered the one that waits; claims decide who gets it.
+   * @param joined offers to this one only, also what its client claimed on a connection that may be gone unnoticed
+   */
+  #deliverResume(joined?: Member): void {
+    const takers = (joined ? [joined] : [...this.#members.values()]).filter(
+      ({ resume, backlog }) => resume && !backlog,
+    );
+    if (takers.length === 0) return;
+    // After what is still to be reported: a claim that is being given up is offered again.
+    void this.#reports
+      .then(() =>
+        untilStored(
+          () => this.#context.store.load(this.sandboxId),
+          () => !this.#closed,
+        ),
+      )
+      .then(
+        (loaded) => {
+          if (!loaded) return;
+          const { state } = loaded;
+          const resume = deliverable(state) ?? (joined && claimedBefore(state, joined.client));
+          if (!resume) return;
+          const { requestId, prompt, handoff } = resume;
+          for (const member of takers) {
+            const { client } = member;
+            if (this.#members.get(client.connectionId) !== member) continue;
+            client.send({
+              type: "resume.prompt",
+              sandboxId: this.sandboxId,
+              requestId,
+              epoch: state.epoch,
+              prompt,
+              handoff,
+            });
+          }
+        },
+        (error: unknown) =>
+          this.#context.log.error(
+            { err: error, sandboxId: this.sandboxId },
+            "could not read the resume prompt",
+          ),
+      );
+  }
+
+  /**
+   * For what nobody waits for: a refusal means that the matter settled itself.
+   * @param what what is to be said when its turn comes; `null`: nothing any more
+   */
+  #report(what: () => Command | null): void {
+    const release = this.hold();
+    this.#reports = this.#reports
+      .then(async () => {
+        const step = async (): Promise<true> => {
+          const command = this.#removed ? null : what();
+          if (command) await this.dispatch(command);
+          return true;
+        };
+        if (!(await untilStored(step, () => !this.#closed))) throw shuttingDown();
+      })
+      .catch((error: unknown) => {
+        if (error instanceof BatonError && !error.retryable) return;
+        this.#context.log.error({ err: error, sandboxId: this.sandboxId }, "a background change failed");
+      })
+      .finally(release);
+  }
+}
+
+/** What this client took on another connection than this one; its agent may drive. */
+function claimedBefore(
+  { control, resumes }: SandboxState,
+  { clientId, connectionId }: Client,
+): Resume | undefined {
+  if (control.mode !== "ai" || control.phase !== "active") return undefined;
+  return resumes.find(
+    (resume) =>
+      resume.status === "running" && resume.clientId === clientId && resume.sessionId !== connectionId,
+  );
+}
+
+function shuttingDown(): BatonError {
+  return new BatonError("unavailable", "The gateway is shutting down. Connect again and repeat the call.");
 }

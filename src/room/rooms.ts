@@ -8,7 +8,7 @@ import { dispatch, sandboxNotFound } from "./dispatch.ts";
 import type { RoomContext } from "./context.ts";
 import { Room } from "./room.ts";
 
-export type RoomsContext = Omit<RoomContext, "stream" | "unused">;
+export type RoomsContext = Omit<RoomContext, "stream" | "previous" | "unused">;
 
 interface Entry {
   readonly opening: Promise<Room>;
@@ -18,7 +18,7 @@ interface Entry {
 export class Rooms {
   readonly context: RoomsContext;
   readonly #entries = new Map<string, Entry>();
-  readonly #closing = new Set<Promise<void>>();
+  readonly #closing = new Map<string, Promise<void>>();
   #streams = 0;
   #closed = false;
 
@@ -58,13 +58,13 @@ export class Rooms {
     const existing = await store.load(sandboxId);
     if (existing)
       return sameBrowser(existing.state.browser?.source ?? null, source, publicView(existing.state));
-    if (source && "launch" in source) await browsers.launch(sandboxId, source.url, signal);
+    let abandon = async (): Promise<void> => {};
+    if (source && "launch" in source) abandon = await browsers.launch(sandboxId, source.url, signal);
     else if (source) await browsers.check(source, signal);
     try {
       return await this.#store(sandboxId, source, by);
     } catch (error) {
-      if (!(error instanceof BatonError && error.code === "sandbox_exists"))
-        await browsers.release(sandboxId);
+      await abandon();
       throw error;
     }
   }
@@ -72,28 +72,38 @@ export class Rooms {
   /** @throws BatonError `sandbox_not_found` */
   async remove(sandboxId: string): Promise<void> {
     if (!(await this.context.store.remove(sandboxId))) throw sandboxNotFound(sandboxId);
+    const endBrowser = this.context.browsers.take(sandboxId);
     const entry = this.#entries.get(sandboxId);
     if (entry) await this.#close(entry).catch(() => {});
-    await this.context.browsers.release(sandboxId);
+    await endBrowser();
   }
 
-  /** Looks at every sandbox with a deadline that has passed; any number of nodes may do the same at once. */
+  /**
+   * Looks at sandboxes whose deadline has passed; any number of nodes may do the same at once. Resolves to how many
+   * were settled: one that fails keeps no other waiting.
+   * @throws BatonError `unavailable`
+   */
   async tick(limit: number): Promise<number> {
     const due = await this.context.store.due(limit);
+    let settled = 0;
     for (const sandboxId of due) {
-      await dispatch(this.context.store, sandboxId, { type: "tick" }).catch((error: unknown) => {
-        if (error instanceof BatonError && error.code === "sandbox_not_found") return;
-        throw error;
-      });
+      try {
+        await dispatch(this.context.store, sandboxId, { type: "tick" });
+        settled += 1;
+      } catch (error) {
+        if (error instanceof BatonError && error.code === "unavailable") throw error;
+        if (error instanceof BatonError && error.code === "sandbox_not_found") continue;
+        this.context.log.error({ err: error, sandboxId }, "looking at a deadline failed; trying again");
+      }
     }
-    return due.length;
+    return settled;
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     // A room that failed to open is not there to be closed.
     await Promise.allSettled([...this.#entries.values()].map((entry) => this.#close(entry)));
-    await Promise.all(this.#closing);
+    await Promise.all(this.#closing.values());
   }
 
   async #store(sandboxId: string, source: BrowserSource | null, by: EventActor): Promise<Sandbox> {
@@ -113,7 +123,8 @@ export class Rooms {
     const context: RoomContext = {
       ...this.context,
       stream: this.#streams,
-      unused: () => this.#unused(entry),
+      previous: this.#closing.get(sandboxId) ?? Promise.resolve(),
+      unused: () => this.#unused(sandboxId, entry),
     };
     const entry: Entry = { opening: Room.open(sandboxId, context), linger: undefined };
     this.#entries.set(sandboxId, entry);
@@ -123,7 +134,9 @@ export class Rooms {
     return entry;
   }
 
-  #unused(entry: Entry): void {
+  #unused(sandboxId: string, entry: Entry): void {
+    // Closed already: what it waited for has come to its end.
+    if (this.#entries.get(sandboxId) !== entry) return;
     clearTimeout(entry.linger);
     entry.linger = setTimeout(() => {
       void entry.opening.then((room) => (room.idle ? this.#close(entry) : undefined)).catch(() => {});
@@ -138,9 +151,10 @@ export class Rooms {
     const closing = room.close().catch((error: unknown) => {
       this.context.log.error({ err: error, sandboxId: room.sandboxId }, "closing a room failed");
     });
-    this.#closing.add(closing);
+    // A successor that closes meanwhile has waited for this one.
+    this.#closing.set(room.sandboxId, closing);
     await closing;
-    this.#closing.delete(closing);
+    if (this.#closing.get(room.sandboxId) === closing) this.#closing.delete(room.sandboxId);
   }
 }
 

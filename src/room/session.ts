@@ -95,6 +95,10 @@ export class Session implements SocketHandler, Client {
   lost(): void {
     this.#socket.close("internal", "events were lost, resume from the last position");
   }
+  removed(sandboxId: string): void {
+    this.joined.get(sandboxId)?.release();
+    this.joined.delete(sandboxId);
+  }
 
   binary(): void {
     this.#mistake(

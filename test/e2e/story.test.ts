@@ -63,6 +63,8 @@ describe("an agent is stuck at a login, a person takes over and hands back", () 
       story.catch(() => {}); // Awaited at the end; a failure before that is the one to report.
       await until(sandbox, (update) => update.sandbox.handoff?.status === "pending", signal);
       expect((await sandbox.getHandoff()).preview).toMatchObject({ status: "live", controlMode: "shared" });
+      const waited = sandbox.waitForHandoff({ signal });
+      waited.catch(() => {});
 
       // The queue shows it; the person claims it there and lands in the viewer.
       await page.goto(url);
@@ -146,8 +148,7 @@ describe("an agent is stuck at a login, a person takes over and hands back", () 
         .fill("Signed in and approved. The statement is open in the second tab.");
       await page.getByTestId("done-submit").click();
       expect(await story).toBe("completed");
-      const handoff = (await sandbox.getHandoff()).handoff;
-      expect(handoff).toMatchObject({
+      expect(await waited).toMatchObject({
         status: "completed",
         controller,
         note: expect.stringContaining("statement is open") as string,
