@@ -21,6 +21,8 @@ export interface Outcome {
   readonly state: SandboxState;
   /** The handoff right after this call's commit, also when this is a repetition. */
   readonly handoff: Handoff | null;
+  /** This call was made before under the same key; `state` is what has become of it since. */
+  readonly repeated: boolean;
 }
 
 /** @param params what the caller asked for, without message ids and without the key itself */
@@ -51,7 +53,8 @@ export async function dispatch(
     const step = transition(loaded.state, command, loaded.now);
     if (step.kind === "refused") throw step.error;
     // A request with a key that changes nothing is remembered too: its late repetition must not change something.
-    if (step.kind === "same" && !request) return { state: loaded.state, handoff: loaded.state.handoff };
+    if (step.kind === "same" && !request)
+      return { state: loaded.state, handoff: loaded.state.handoff, repeated: false };
     const state = step.kind === "same" ? loaded.state : step.state;
     const result = await store.commit(sandboxId, {
       expectedVersion: loaded.version,
@@ -60,7 +63,7 @@ export async function dispatch(
       dueAt: nextDeadline(state),
       record: { key, fingerprint, handoff: state.handoff, seq: state.seq },
     });
-    if (result.kind === "committed") return { state, handoff: state.handoff };
+    if (result.kind === "committed") return { state, handoff: state.handoff, repeated: false };
     if (result.kind === "missing") throw sandboxNotFound(sandboxId);
     // `repeated`: it is in already, and the next load finds its record. `conflict`: decide anew.
   }
@@ -85,5 +88,5 @@ function repeated(state: SandboxState, record: CommitRecord, fingerprint: string
       "This idempotency key was used for a different request. Use a new key for a new request.",
     );
   }
-  return { state, handoff: record.handoff };
+  return { state, handoff: record.handoff, repeated: true };
 }

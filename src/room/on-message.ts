@@ -182,15 +182,16 @@ function change<M extends Call>(
   const { type: _, id, sandboxId, ...params } = message;
   session.enqueue(message, async () => {
     const { settled } = await start(params);
-    // A person who closed the page before the commit leaves nobody's `leave` behind to start the grace time (H5).
-    if (session.gone && controller !== undefined && controller === session.name) {
-      const { room, release } = await session.context.rooms.acquire(sandboxId);
-      room.checkAway(controller);
-      release();
-    }
+    if (controller !== undefined && controller === session.name) claim(session, sandboxId);
     void session.reply({ id, sandboxId }, async () => ({ type: "result", id, result: await settled }));
     return null;
   });
+}
+
+/** A person claimed a browser: whether or not this socket joined, its closing starts their grace time (H5). */
+function claim(session: Session, sandboxId: string): void {
+  if (session.gone) return void session.checkAway(sandboxId);
+  if (session.claimed.size < MAX_JOINED) session.claimed.add(sandboxId);
 }
 
 function done(id: string): DownMessage {

@@ -174,8 +174,8 @@ export class Operations {
 
   pass(sandboxId: string, caller: Caller, params: PassControlParams): Promise<Committed> {
     authorize(caller, "control.pass");
-    const command: Command = { type: "control.pass", controller: params.controller, to: params.to };
-    return this.#change(sandboxId, caller, "control.pass", params, command);
+    const { controller, to } = params;
+    return this.#change(sandboxId, caller, "control.pass", params, { type: "control.pass", controller, to });
   }
 
   /**
@@ -199,9 +199,12 @@ export class Operations {
         { ...command, by: { name: caller.name, role: caller.role } },
         request,
       );
-      const settled = this.#settle(room, publicView(outcome.state), outcome.handoff, claimant, after).finally(
-        release,
-      );
+      // Whoever was passed the browser and is not here has the grace time to come (H5).
+      if (command.type === "control.pass" && command.to !== "ai") room.checkAway(command.to);
+      // A repeated claim is answered as the first time, whoever drives by now (H6).
+      const mustHold = outcome.repeated ? undefined : claimant;
+      const committed = publicView(outcome.state);
+      const settled = this.#settle(room, committed, outcome.handoff, mustHold, after).finally(release);
       // Somebody awaits it; until then a rejection is not an unhandled one.
       settled.catch(() => {});
       return { settled };

@@ -1,6 +1,7 @@
 /** The handoff's rules over real sockets: every promise as a client of the SDK sees it. */
 import { describe, expect, it } from "vitest";
 import { startGateway, until } from "../support/gateway.ts";
+import { RawClient } from "../support/raw-client.ts";
 
 async function story() {
   const test = await startGateway();
@@ -134,6 +135,43 @@ describe("handoff", () => {
     await until(agent, ({ sandbox }) => sandbox.control.graceUntil !== undefined);
     advance(30_001);
     expect(await agent.waitForControl()).toBe("ai");
+  });
+
+  it("H5: a claim over a socket that never joined ends with that socket", async () => {
+    const { agent, url, advance } = await story();
+    const raw = await RawClient.greeted(url, { role: "operator", name: "cara" });
+    await raw.call({ type: "control.take", sandboxId: "s", controller: "cara" });
+    await raw.close();
+    await until(agent, ({ sandbox }) => sandbox.control.graceUntil !== undefined);
+    advance(30_001);
+    expect(await agent.waitForControl()).toBe("ai");
+  });
+
+  it("H5: somebody who was passed the browser while away has the grace time to come", async () => {
+    const { agent, person, client, advance } = await story();
+    await person.takeControl();
+    await person.passControl({ to: "dora" });
+    await until(agent, ({ sandbox }) => sandbox.control.graceUntil !== undefined);
+    const dora = client({ role: "operator", name: "dora" }).sandbox("s");
+    await until(dora, ({ sandbox }) => sandbox.control.graceUntil === undefined);
+    advance(30_001);
+    await dora.input.text("here");
+    await dora.passControl({ to: "nobody" });
+    await until(agent, ({ sandbox }) => sandbox.control.graceUntil !== undefined);
+    advance(30_001);
+    expect(await agent.waitForControl()).toBe("ai");
+  });
+
+  it("H6: a repeated accept is answered as the first time, also when the handoff is over by then", async () => {
+    const { agent, person } = await story();
+    await agent.requestHumanHandoff(REQUEST);
+    const accept = { controller: "anna", idempotencyKey: "once" };
+    const first = await person.acceptHumanHandoff(accept);
+    await person.completeHumanHandoff({ controller: "anna" });
+    const again = await person.acceptHumanHandoff(accept);
+    expect(again.handoff).toEqual(first.handoff);
+    expect(again.preview).toMatchObject({ controlMode: "ai" });
+    expect((await agent.getHandoff()).handoff?.status).toBe("completed");
   });
 
   it("H6: a request whose connection drops is made once, and answered", async () => {
