@@ -92,7 +92,7 @@ export class Handle implements SandboxHandle {
     const controller = params.controller ?? this.#context.name;
     const message = { type: "handoff.accept", ...this.#target(), ...keyed(params), controller } as const;
     const result = await this.#handoffCall(message, signal);
-    this.#hand = controller;
+    this.#claimed(controller);
     return result;
   }
 
@@ -135,7 +135,7 @@ export class Handle implements SandboxHandle {
       signal,
       ({ control }) => control.controller === controller,
     );
-    this.#hand = controller;
+    this.#claimed(controller);
     return result;
   }
 
@@ -235,6 +235,12 @@ export class Handle implements SandboxHandle {
     if (control.controller !== undefined && control.controller === this.#hand) return true;
     if (PROGRAMS.has(this.#context.role)) return control.mode === "ai";
     return control.controller === this.#context.name;
+  }
+
+  /** This handle's calls made `controller` the one who drives. Who drives as themselves is there from now on (H5). */
+  #claimed(controller: string): void {
+    this.#hand = controller;
+    if (controller === this.#context.name) this.#follower.follow();
   }
 
   async #handoffCall(message: CallMessage, signal: AbortSignal | undefined): Promise<HandoffResult> {
