@@ -59,9 +59,13 @@ export function driverOf(role: Role, name: string, controller: string | undefine
     : { kind: "agent" };
 }
 
+/** Whether control names this hand: it drives, or will once the drain is over. */
+export function isNamed({ mode, controller }: Control, driver: Driver): boolean {
+  if (mode === "ai") return driver.kind === "agent";
+  return driver.kind === "person" && controller === driver.name;
+}
+
 /** C1, C4: the one question of the gate. */
 export function mayDrive(control: Control, driver: Driver): boolean {
-  if (control.phase !== "active") return false;
-  if (control.mode === "ai") return driver.kind === "agent";
-  return driver.kind === "person" && control.controller === driver.name;
+  return control.phase === "active" && isNamed(control, driver);
 }

@@ -5,7 +5,7 @@
 import { BatonError } from "../../protocol/errors.ts";
 import type { InputEvent } from "../../protocol/input.ts";
 import type { Sandbox } from "../../protocol/sandbox.ts";
-import { mayDrive, type Driver } from "../core/access.ts";
+import { isNamed, mayDrive, type Driver } from "../core/access.ts";
 import { GATE_LEASE_MS } from "../core/commands.ts";
 import { BrowserError, type BrowserLink } from "../browser/browser.ts";
 import type { Metrics } from "../ops/metrics.ts";
@@ -60,7 +60,9 @@ export class Gate {
    * @throws BatonError `not_controller`, `browser_unavailable`, `invalid_message`, `input_overflow`
    */
   async submit(driver: Driver, aim: Aim, events: readonly InputEvent[]): Promise<void> {
-    const refusal = this.#refusal(driver, aim) ?? (events.every(isRelease) ? null : this.#stale(aim));
+    const leaving = events.every(isWayOut);
+    const refusal =
+      this.#refusal(driver, aim, leaving) ?? (events.every(isRelease) ? null : this.#stale(aim));
     if (refusal) {
       this.#options.metrics.inputs.inc({ outcome: "refused" }, events.length);
       throw refusal;
@@ -72,14 +74,14 @@ export class Gate {
         event,
         () =>
           this.#known?.epoch === admitted &&
-          !this.#refusal(driver, aim) &&
+          !this.#refusal(driver, aim, leaving) &&
           (isRelease(event) || !this.#stale(aim)),
       ),
     );
     const results = await Promise.allSettled(sent);
     const failed = results.find((result) => result.status === "rejected");
     this.#options.metrics.inputs.inc({ outcome: failed ? "failed" : "dispatched" }, events.length);
-    if (failed) throw this.#explain(failed.reason, driver, aim);
+    if (failed) throw this.#explain(failed.reason, driver, aim, leaving);
   }
 
   /** Shuts everybody out and resolves when nothing is under way. */
@@ -114,9 +116,11 @@ export class Gate {
     }
   }
 
-  #refusal(driver: Driver, { epoch }: Aim): BatonError | null {
+  /** @param leaving the input only leaves the page: whoever is next may do that before the drain is over */
+  #refusal(driver: Driver, { epoch }: Aim, leaving: boolean): BatonError | null {
     const known = this.#known;
-    if (known && mayDrive(known.control, driver) && (epoch === undefined || epoch === known.epoch)) {
+    const mayPass = leaving ? isNamed : mayDrive;
+    if (known && mayPass(known.control, driver) && (epoch === undefined || epoch === known.epoch)) {
       if (this.#options.link.status === "live") return null;
       return new BatonError(
         "browser_unavailable",
@@ -138,14 +142,18 @@ export class Gate {
     });
   }
 
-  #explain(reason: unknown, driver: Driver, aim: Aim): BatonError {
+  #explain(reason: unknown, driver: Driver, aim: Aim, leaving: boolean): BatonError {
     if (!(reason instanceof BrowserError)) {
       return new BatonError("internal", "The input could not be sent. Try again.", undefined, {
         cause: reason,
       });
     }
     if (reason.code === "fenced")
-      return this.#refusal(driver, aim) ?? this.#stale(aim) ?? notController(this.#known, driver, aim.epoch);
+      return (
+        this.#refusal(driver, aim, leaving) ??
+        this.#stale(aim) ??
+        notController(this.#known, driver, aim.epoch)
+      );
     return new BatonError(reason.code, reason.message, undefined, { cause: reason });
   }
 }
@@ -171,6 +179,14 @@ function notController(known: Known | null, driver: Driver, epoch: number | unde
     if (controller === undefined) return "A handoff is waiting and nobody drives. Accept it first.";
     return `${controller} drives now. Wait for them, or ask them to pass control.`;
   }
+}
+
+/**
+ * Leaves a page, or its tab. The browser does it, not the page: it works where a page hangs, and is then what ends a
+ * drain that would have no end.
+ */
+function isWayOut(event: InputEvent): boolean {
+  return event.kind === "navigate" || event.kind === "tab";
 }
 
 /** Lets go of something: always in order, whatever is shown. */

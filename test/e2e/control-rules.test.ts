@@ -132,6 +132,28 @@ describe("control", () => {
     ]);
   });
 
+  it("C2: while the agent is being stopped the next one may leave the page, and nobody else anything", async () => {
+    const { agent, anna, ben, browser, received } = await table();
+    browser.holdAnswers();
+    const stuck = agent.input.text("stuck");
+    const taken = anna.takeControl();
+    await until(anna, ({ sandbox }) => sandbox.control.phase === "draining");
+    await until(ben, ({ sandbox }) => sandbox.control.phase === "draining");
+    await expect(ben.input.openTab()).rejects.toMatchObject({ code: "not_controller" });
+    await expect(agent.input.openTab()).rejects.toMatchObject({ code: "not_controller" });
+    await expect(
+      anna.input.send([
+        { kind: "tab", action: "open" },
+        { kind: "text", text: "and more" },
+      ]),
+    ).rejects.toMatchObject({ code: "not_controller", details: { phase: "draining" } });
+    await anna.input.openTab();
+    expect(browser.pages).toHaveLength(2);
+    browser.answer();
+    await Promise.all([stuck, taken]);
+    expect(received()).toEqual(["stuck"]);
+  });
+
   it("C7: input aimed at one tab is refused when another is shown by then, but what is held may be released", async () => {
     const { agent, browser, received } = await table();
     const { tabs } = await until(agent, (update) => update.tabs.length === 1);

@@ -15,6 +15,8 @@ export interface ControlView {
   readonly headline: string;
   /** This person's input reaches the page now. */
   readonly youDrive: boolean;
+  /** This person drives, or will once the agent has stopped: they may leave a page that hangs already. */
+  readonly youHold: boolean;
   /** Control is on its way: nobody's input reaches the page. */
   readonly draining: boolean;
   /** What this person can do next, the likeliest first. */
@@ -32,6 +34,7 @@ export function viewControl(sandbox: Sandbox, me: string): ControlView {
       badge: "Agent drives",
       headline: draining ? "Handing over to the agent…" : "The agent is driving",
       youDrive: false,
+      youHold: false,
       draining,
       actions: ["take-control"],
     };
@@ -43,6 +46,7 @@ export function viewControl(sandbox: Sandbox, me: string): ControlView {
       badge: "Waiting for a person",
       headline: "Waiting for a person",
       youDrive: false,
+      youHold: false,
       draining,
       actions: open ? ["accept", "cancel"] : ["take-control"],
     };
@@ -57,6 +61,7 @@ export function viewControl(sandbox: Sandbox, me: string): ControlView {
       badge: "You drive",
       headline: draining ? "Waiting for the agent to stop…" : "You are driving",
       youDrive: !draining,
+      youHold: true,
       draining,
       actions: ways,
     };
@@ -66,6 +71,7 @@ export function viewControl(sandbox: Sandbox, me: string): ControlView {
     badge: `${name} drives`,
     headline: draining ? `${name} takes over: waiting for the agent to stop…` : `${name} is driving`,
     youDrive: false,
+    youHold: false,
     draining,
     actions: ["take-over"],
   };
@@ -76,7 +82,10 @@ export function whyNotDriving(sandbox: Sandbox, me: string): { text: string; act
   const view = viewControl(sandbox, me);
   const action = view.actions[0];
   if (view.draining && sandbox.control.controller === me) {
-    return { text: "One moment: the agent finishes what it began, then you drive.", action: undefined };
+    return {
+      text: "One moment: the agent finishes what it began, then you drive. If the page hangs, close its tab or go to another address.",
+      action: undefined,
+    };
   }
   if (view.tone === "agent") return { text: "The agent is driving. You are watching.", action };
   if (view.tone === "waiting") return { text: "Accept the handoff to drive this browser.", action };

@@ -35,6 +35,7 @@ export class Room {
     const sandbox = this.sandbox.value;
     return sandbox === undefined ? undefined : viewControl(sandbox, this.me);
   });
+  readonly youHold = computed(() => this.connected.value && this.control.value?.youHold === true);
   readonly youDrive = computed(() => this.connected.value && this.control.value?.youDrive === true);
   readonly activeTab = computed(() => this.tabs.value.find((tab) => tab.active));
 

@@ -3,12 +3,12 @@ import { Icon } from "../components/icon.tsx";
 import { toAddress } from "../lib/urls.ts";
 import type { Room } from "../state/room.ts";
 import { showToast } from "../state/toasts.ts";
-import { driveOrExplain } from "./explain.ts";
+import { leaveOrExplain } from "./explain.ts";
 
 /** Address, back, forward and reload of the shown tab; usable by the one who drives. */
 export function AddressBar({ room }: { room: Room }) {
   const draft = useSignal<string | undefined>(undefined);
-  const driving = room.youDrive.value;
+  const driving = room.youHold.value;
   const tab = room.activeTab.value;
   const { input } = room.handle;
 
@@ -23,7 +23,7 @@ export function AddressBar({ room }: { room: Room }) {
       return;
     }
     draft.value = undefined;
-    driveOrExplain(room, () => input.navigate(url));
+    leaveOrExplain(room, () => input.navigate(url));
   };
   return (
     <form class="address-bar" onSubmit={submit} aria-label="Navigation of the remote browser">
@@ -32,7 +32,7 @@ export function AddressBar({ room }: { room: Room }) {
         class="button icon-only quiet"
         aria-label="Back"
         disabled={!driving || tab?.canGoBack === false}
-        onClick={() => driveOrExplain(room, () => input.back())}
+        onClick={() => leaveOrExplain(room, () => input.back())}
       >
         <Icon name="back" />
       </button>
@@ -41,7 +41,7 @@ export function AddressBar({ room }: { room: Room }) {
         class="button icon-only quiet"
         aria-label="Forward"
         disabled={!driving || tab?.canGoForward === false}
-        onClick={() => driveOrExplain(room, () => input.forward())}
+        onClick={() => leaveOrExplain(room, () => input.forward())}
       >
         <Icon name="forward" />
       </button>
@@ -50,7 +50,7 @@ export function AddressBar({ room }: { room: Room }) {
         class="button icon-only quiet"
         aria-label="Reload"
         disabled={!driving || tab === undefined}
-        onClick={() => driveOrExplain(room, () => input.reload())}
+        onClick={() => leaveOrExplain(room, () => input.reload())}
       >
         <Icon name="reload" />
       </button>

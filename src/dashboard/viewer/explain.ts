@@ -21,8 +21,8 @@ export function explainNotDriving(room: Room): void {
   });
 }
 
-/** Runs an input call when this person drives, and explains otherwise. */
-export function driveOrExplain(room: Room, input: () => Promise<void>): void {
-  if (room.youDrive.peek()) room.attempt(input());
+/** Runs a call that leaves the page or its tab when this person drives or is next, and explains otherwise. */
+export function leaveOrExplain(room: Room, input: () => Promise<void>): void {
+  if (room.youHold.peek()) room.attempt(input());
   else explainNotDriving(room);
 }

@@ -1,11 +1,11 @@
 import { Icon } from "../components/icon.tsx";
 import { shortUrl } from "../lib/urls.ts";
 import type { Room } from "../state/room.ts";
-import { driveOrExplain } from "./explain.ts";
+import { leaveOrExplain } from "./explain.ts";
 
 /** The browser's tabs. Who drives can switch, open and close them; a click of others explains why not. */
 export function TabStrip({ room }: { room: Room }) {
-  const driving = room.youDrive.value;
+  const driving = room.youHold.value;
   const tabs = room.tabs.value;
   const { input } = room.handle;
   return (
@@ -21,7 +21,7 @@ export function TabStrip({ room }: { room: Room }) {
                 aria-current={tab.active ? "page" : undefined}
                 aria-disabled={!driving}
                 title={`${title}\n${tab.url}`}
-                onClick={() => !tab.active && driveOrExplain(room, () => input.selectTab(tab.tabId))}
+                onClick={() => !tab.active && leaveOrExplain(room, () => input.selectTab(tab.tabId))}
               >
                 {tab.loading === true && <span class="spinner" aria-label="Loading" />}
                 <span class="tab-title">{title}</span>
@@ -31,7 +31,7 @@ export function TabStrip({ room }: { room: Room }) {
                   type="button"
                   class="tab-close"
                   aria-label={`Close ${title}`}
-                  onClick={() => driveOrExplain(room, () => input.closeTab(tab.tabId))}
+                  onClick={() => leaveOrExplain(room, () => input.closeTab(tab.tabId))}
                 >
                   <Icon name="close" />
                 </button>
@@ -45,7 +45,7 @@ export function TabStrip({ room }: { room: Room }) {
           type="button"
           class="tab-new"
           aria-label="New tab"
-          onClick={() => driveOrExplain(room, () => input.openTab())}
+          onClick={() => leaveOrExplain(room, () => input.openTab())}
         >
           <Icon name="plus" />
         </button>
