@@ -118,7 +118,18 @@ describe("an agent is stuck at a login, a person takes over and hands back", () 
       const to = at(track.x + track.width - 2, handle.y);
       await page.mouse.move(from.x, from.y);
       await page.mouse.down();
-      await page.mouse.move(to.x, to.y, { steps: 12 });
+      // As a person drags: on when the handle has followed.
+      for (const share of [0.25, 0.5, 0.75, 1]) {
+        const before = (await centre(mfa, "#slider-handle")).x;
+        await page.mouse.move(from.x + (to.x - from.x) * share, from.y, { steps: 4 });
+        await mfa.waitForFunction(
+          ([selector, x]) => {
+            const box = document.querySelector(selector)?.getBoundingClientRect();
+            return box !== undefined && box.x + box.width / 2 > x + 1;
+          },
+          ["#slider-handle", before] as const,
+        );
+      }
       await page.mouse.up();
       await mfa.waitForURL(`${site.url}/account`);
 
