@@ -3,7 +3,29 @@ import { describe, expect, it } from "vitest";
 import { applyEvent, type Sandbox, type SandboxEvent } from "../../protocol/sandbox.ts";
 import type { FakeBrowserLink } from "../../src/browser/fake.ts";
 import type { PreviewFrame } from "../../src/sdk/api.ts";
+import { MemoryStore } from "../../src/store/memory.ts";
+import type { SandboxListener, Unsubscribe } from "../../src/store/store.ts";
 import { startGateway, until } from "../support/gateway.ts";
+import { RawClient } from "../support/raw-client.ts";
+
+/** Tells every event twice, and some not at all, as a bus after a reconnect may. */
+class UnreliableStore extends MemoryStore {
+  lose = 0;
+
+  override subscribe(sandboxId: string, listener: SandboxListener): Promise<Unsubscribe> {
+    return super.subscribe(sandboxId, {
+      removed: () => listener.removed(),
+      event: (event) => {
+        if (this.lose > 0) {
+          this.lose -= 1;
+          return;
+        }
+        listener.event(event);
+        listener.event(event);
+      },
+    });
+  }
+}
 
 const REQUEST = { reason: "captcha", message: "Solve it" } as const;
 
@@ -77,6 +99,26 @@ describe("events", () => {
       events: SandboxEvent[];
     };
     expect(log.events.map(({ seq }) => seq).slice(0, seen.length)).toEqual(seen);
+  });
+
+  it("E2: what a store's subscription repeats or loses, a subscriber sees once and in order", async () => {
+    const store = new UnreliableStore();
+    const { url, create, client } = await startGateway({ store });
+    await create("s");
+    const agent = client({ role: "agent" }).sandbox("s");
+    await until(agent, ({ sandbox }) => sandbox.browser?.status === "live");
+    const raw = await RawClient.greeted(url, { role: "viewer", name: "raw" });
+    const joined = await raw.call({ type: "sandbox.join", sandboxId: "s" });
+    const start = joined.type === "sandbox.joined" ? joined.position.seq : -1;
+    store.lose = 1;
+    await agent.requestHumanHandoff(REQUEST);
+    await agent.cancelHumanHandoff();
+    const seen = [await raw.next("event"), await raw.next("event"), await raw.next("event")];
+    expect(seen.map(({ event }) => [event.seq, event.type])).toEqual([
+      [start + 1, "handoff.requested"],
+      [start + 2, "control.active"],
+      [start + 3, "handoff.cancelled"],
+    ]);
   });
 
   it("E2: a position that the log does not know gets a snapshot", async () => {
