@@ -36,8 +36,8 @@ export type SandboxList = z.infer<typeof SandboxList>;
 
 /** Who calls, until tokens carry it. Defaults: `http` and `sdk`. */
 export const CallerHeaders = z.object({
-  "x-baton-name": Name.exactOptional(),
-  "x-baton-role": Role.exactOptional(),
+  "x-baton-name": Name.optional(),
+  "x-baton-role": Role.optional(),
 });
 
 export const EventPage = z

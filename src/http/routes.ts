@@ -56,7 +56,7 @@ export const routes = {
     request: {
       headers: CallerHeaders,
       query: z.object({
-        cursor: z.string().max(64).exactOptional(),
+        cursor: z.string().max(64).optional(),
         limit: z.coerce.number().int().min(1).max(500).default(100),
       }),
     },
@@ -91,7 +91,7 @@ export const routes = {
     method: "get",
     path: "/v1/sandboxes/{id}/events",
     summary: "Read events after a position; with `Accept: text/event-stream`, follow them",
-    request: { params, headers: CallerHeaders, query: z.object({ since: PositionText.exactOptional() }) },
+    request: { params, headers: CallerHeaders, query: z.object({ since: PositionText.optional() }) },
     responses: answers("Events, or a snapshot when the log no longer has them", EventPage),
   }),
   requestHandoff: handoffCall(

@@ -131,6 +131,8 @@ export class Operations {
       undefined,
       async (room, handoff) => {
         if (!params.runResumePrompt || handoff?.resumePrompt === undefined) return undefined;
+        // It is delivered when the person gives the browser back: nobody can say when that is.
+        if (params.returnControlTo === "human") return { ok: true };
         return resumeOutcome(room, handoff.requestId, params.resumeWaitMs ?? settings.resumeWaitMs);
       },
     );
@@ -146,7 +148,7 @@ export class Operations {
     };
     return this.#change(
       sandboxId,
-      by === undefined ? caller : { ...caller, name: by },
+      by === undefined ? caller : { name: by, role: caller.role },
       "handoff.cancel",
       params,
       command,

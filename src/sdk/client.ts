@@ -172,6 +172,10 @@ class Client implements BatonClient, ConnectionListener {
     this.#streams.get(header.stream)?.(header, jpeg);
   }
 
+  unreadable(sandboxId: string): void {
+    this.#handles.get(sandboxId)?.unreadable();
+  }
+
   message(message: DownMessage): void {
     switch (message.type) {
       case "event":

@@ -40,6 +40,8 @@ export interface ConnectionListener {
   closed(ending: Ending): void;
   /** Everything that is not the answer to a request. */
   message(message: DownMessage): void;
+  /** An event of this sandbox came in a form that this version does not know: its state must be read anew. */
+  unreadable(sandboxId: string): void;
   frame(header: FrameHeader, jpeg: Uint8Array): void;
 }
 
@@ -240,6 +242,8 @@ export class Connection {
       // Of a later version, or broken. Its sender would otherwise wait for ever.
       const id = idOf(text);
       if (id !== undefined) this.#pending.fail(id, unreadable());
+      const sandboxId = eventSandboxOf(text);
+      if (sandboxId !== undefined) this.#listener.unreadable(sandboxId);
     } else if (!this.isOpen) {
       if (message.type === "welcome") this.#welcome(message);
       else if (message.type === "error") this.#refusedHello(message);
@@ -301,6 +305,17 @@ function decode(text: string): DownMessage | null {
     return decodeDown(text);
   } catch {
     return null;
+  }
+}
+
+/** Whose event this is, if it is one, however little of it can be read. */
+function eventSandboxOf(text: string): string | undefined {
+  try {
+    const message = JSON.parse(text) as { type?: unknown; event?: { sandboxId?: unknown } } | null;
+    const sandboxId = message?.type === "event" ? message.event?.sandboxId : undefined;
+    return typeof sandboxId === "string" ? sandboxId : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -172,6 +172,10 @@ export class Follower {
     this.#end({ error: removed(this.#sandboxId), clean: true });
   }
 
+  unreadable(): void {
+    if (this.#sandbox && !this.#broken && this.#joinedHere && !this.#cancelJoin) this.#resync();
+  }
+
   #resync(): void {
     this.#broken = true;
     this.#emit();

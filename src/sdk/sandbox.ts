@@ -199,6 +199,11 @@ export class Handle implements SandboxHandle {
     this.#resume.closed();
   }
 
+  /** An event could not be read: what it changed is read as a whole. */
+  unreadable(): void {
+    this.#follower.unreadable();
+  }
+
   message(message: SandboxMessage): void {
     switch (message.type) {
       case "event":

@@ -83,7 +83,10 @@ describe("handoff", () => {
     const { agent, person } = await story();
     await agent.requestHumanHandoff(REQUEST);
     const waiting = agent.waitForHandoff();
-    await person.cancelHumanHandoff({ note: "not needed" });
+    await until(agent, () => true);
+    const seeing = until(agent, ({ event }) => event?.type === "handoff.cancelled");
+    await person.cancelHumanHandoff({ note: "not needed", by: "anna of support" });
+    expect((await seeing).event?.by).toEqual({ name: "anna of support", role: "operator" });
     expect(await waiting).toMatchObject({ status: "cancelled", note: "not needed" });
     expect(await agent.waitForControl()).toBe("ai");
     await expect(person.acceptHumanHandoff({ controller: "anna" })).rejects.toMatchObject({
@@ -250,6 +253,24 @@ describe("resume", () => {
     finishNow("did it");
     expect((await done).resume).toMatchObject({ ok: true, response: "did it" });
     expect(runs).toBe(1);
+  });
+
+  it("keeping the browser does not wait for the agent: the prompt is delivered when the person gives it back", async () => {
+    const { agent, person } = await story();
+    agent.onResume(() => "at last");
+    await until(agent, () => true);
+    await agent.requestHumanHandoff({ ...REQUEST, resumePrompt: "go on" });
+    await person.acceptHumanHandoff({ controller: "anna" });
+    const done = await person.completeHumanHandoff({
+      controller: "anna",
+      returnControlTo: "human",
+      runResumePrompt: true,
+    });
+    expect(done).toMatchObject({ preview: { controlMode: "human" }, resume: { ok: true } });
+    expect(done.resume).not.toHaveProperty("response");
+    await person.releaseControl();
+    const { sandbox } = await until(person, (update) => update.sandbox.resume?.status === "answered");
+    expect(sandbox.resume?.response).toBe("at last");
   });
 
   it("a handler that throws makes resume.ok false and carries the message", async () => {

@@ -46,8 +46,8 @@ describe("README", () => {
 
   it("its three calls answer what they say, before, during and after", { timeout: 30_000 }, async () => {
     const { url, create, client } = await startGateway();
-    await create("demo");
-    const agent = client({ role: "agent", name: "bot" }).sandbox("demo");
+    await create("checkout");
+    const agent = client({ role: "agent", name: "bot" }).sandbox("checkout");
     agent.onResume(({ prompt }) => `heard: ${prompt}`);
     await until(agent, ({ sandbox }) => sandbox.browser?.status === "live");
 
@@ -73,7 +73,7 @@ describe("README", () => {
     const [before, requested, pending, accepted, during, completed, after] = results;
 
     const time = expect.any(Number) as number;
-    const previewUrl = `${url}/s/demo`;
+    const previewUrl = `${url}/s/checkout`;
     expect(before).toEqual({
       ok: true,
       handoff: null,

@@ -88,5 +88,5 @@ export async function until(
   signal: AbortSignal = AbortSignal.timeout(10_000),
 ): Promise<SandboxUpdate> {
   for await (const update of sandbox.watch({ signal })) if (check(update)) return update;
-  throw new Error("the sandbox was removed");
+  throw new Error("no update satisfied the check before the time was over or the sandbox was removed");
 }

@@ -18,6 +18,13 @@ export function act(room: Room, action: Action): void {
       void room.run(action, () => room.handle.releaseControl({ controller: room.me }));
       return;
     case "cancel":
+      // It ends the agent's request for everybody, and stands where another button may just have been.
+      if (
+        !confirm(
+          "Withdraw the agent's request? The agent gets the browser back, and is told that it was cancelled.",
+        )
+      )
+        return;
       void room.run(action, () => room.handle.cancelHumanHandoff({ by: room.me, ...openRequest(room) }));
       return;
     case "take-over":

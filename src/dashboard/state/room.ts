@@ -90,7 +90,8 @@ export class Room {
       this.tabs.value = update.tabs;
       this.dialog.value = update.dialog;
       this.connected.value = update.connected;
-      if (previous === undefined) {
+      // Another life of this name: the gateway came back without its memory, or the sandbox was made anew.
+      if (previous === undefined || previous.createdAt !== update.sandbox.createdAt) {
         const known = update.event !== undefined && !/^(?:handoff|sandbox)\./.test(update.event.type);
         this.timeline.value = appendEntries(
           describePast(update.sandbox, this.me),

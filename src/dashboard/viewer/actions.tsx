@@ -30,7 +30,8 @@ export function Actions({ room }: { room: Room }) {
   const controller = sandbox?.control.controller;
   const label = (action: Action): string => {
     if (action === "take-over" && controller !== undefined) return `Take over from ${controller}`;
-    if (action === "give-back" && sandbox?.control.mode === "human") return "Give back to the agent";
+    if (action === "give-back")
+      return sandbox?.control.mode === "human" ? "Give back to the agent" : "Back to the queue";
     return ACTION_LABELS[action];
   };
   const busy = room.busy.value;

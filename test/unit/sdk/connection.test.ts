@@ -182,6 +182,7 @@ describe("going away and coming back", () => {
         dropped() {},
         closed() {},
         message() {},
+        unreadable() {},
         frame() {},
       },
     );

@@ -148,6 +148,17 @@ describe("following a sandbox", () => {
     expect(await updates.next()).toMatchObject({ members: [member], tabs: [tab], dialog });
   });
 
+  it("E2: an event that it cannot read makes it read the state anew", async () => {
+    const { peer, updates } = await following();
+    const { by: _, ...event } = eventOf(6, { type: "handoff.cancelled" });
+    peer.raw(JSON.stringify({ type: "event", event: { ...event, by: { name: "somebody without a role" } } }));
+    await peer.acceptJoin(sandboxOf({ seq: 6 }));
+    for (;;) {
+      const { sandbox, connected } = await updates.next();
+      if (connected && sandbox.seq === 6) break;
+    }
+  });
+
   it("ends when the sandbox is removed, and can begin anew", async () => {
     const { box, peer, updates } = await following();
     const wait = box.waitForControl({ timeoutMs: 60_000 });
