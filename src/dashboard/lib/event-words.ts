@@ -75,7 +75,7 @@ const WORDS: Readonly<Record<EventType, Describe>> = {
   }),
   "control.active": (event, _who, me) => {
     const name = controllerOf(event, me);
-    if (name === "nobody") return { tone: "waiting", text: "The agent has stopped" };
+    if (name === "nobody") return { tone: "waiting", text: "Nobody drives now" };
     return { tone: name === "the agent" ? "agent" : "person", text: `${capital(name)} can drive now` };
   },
   "control.away": (event, _who, me) => {

@@ -3,7 +3,7 @@ import { Icon } from "../components/icon.tsx";
 import { toAddress } from "../lib/urls.ts";
 import type { Room } from "../state/room.ts";
 import { showToast } from "../state/toasts.ts";
-import { leaveOrExplain } from "./explain.ts";
+import { focusPage, leaveOrExplain } from "./explain.ts";
 
 /** Address, back, forward and reload of the shown tab; usable by the one who drives. */
 export function AddressBar({ room }: { room: Room }) {
@@ -24,6 +24,7 @@ export function AddressBar({ room }: { room: Room }) {
     }
     draft.value = undefined;
     leaveOrExplain(room, () => input.navigate(url));
+    focusPage();
   };
   return (
     <form class="address-bar" onSubmit={submit} aria-label="Navigation of the remote browser">

@@ -26,3 +26,15 @@ export function leaveOrExplain(room: Room, input: () => Promise<void>): void {
   if (room.youHold.peek()) room.attempt(input());
   else explainNotDriving(room);
 }
+
+/** Keys go to the remote page from now on: what a person does after they chose a tab or an address. */
+export function focusPage(): void {
+  document.querySelector<HTMLElement>(".key-sink")?.focus({ preventScroll: true });
+}
+
+/** A new tab is empty: the next thing typed is an address. */
+export function focusAddress(): void {
+  const address = document.querySelector<HTMLInputElement>("input.address");
+  address?.focus();
+  address?.select();
+}

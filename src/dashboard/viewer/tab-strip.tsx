@@ -1,7 +1,7 @@
 import { Icon } from "../components/icon.tsx";
 import { shortUrl } from "../lib/urls.ts";
 import type { Room } from "../state/room.ts";
-import { leaveOrExplain } from "./explain.ts";
+import { focusAddress, focusPage, leaveOrExplain } from "./explain.ts";
 
 /** The browser's tabs. Who drives can switch, open and close them; a click of others explains why not. */
 export function TabStrip({ room }: { room: Room }) {
@@ -21,7 +21,9 @@ export function TabStrip({ room }: { room: Room }) {
                 aria-current={tab.active ? "page" : undefined}
                 aria-disabled={!driving}
                 title={`${title}\n${tab.url}`}
-                onClick={() => !tab.active && leaveOrExplain(room, () => input.selectTab(tab.tabId))}
+                onClick={() =>
+                  !tab.active && leaveOrExplain(room, () => input.selectTab(tab.tabId).then(focusPage))
+                }
               >
                 {tab.loading === true && <span class="spinner" aria-label="Loading" />}
                 <span class="tab-title">{title}</span>
@@ -45,7 +47,7 @@ export function TabStrip({ room }: { room: Room }) {
           type="button"
           class="tab-new"
           aria-label="New tab"
-          onClick={() => leaveOrExplain(room, () => input.openTab())}
+          onClick={() => leaveOrExplain(room, () => input.openTab().then(focusAddress))}
         >
           <Icon name="plus" />
         </button>

@@ -54,7 +54,7 @@ describe("events in words", () => {
       describeEvent(anEvent("control.active", { changes: { control: changes } }), "anna").text;
     expect(active({ ...control, controller: "anna" })).toBe("You can drive now");
     expect(active({ ...control, controller: "Ben" })).toBe("Ben can drive now");
-    expect(active(control)).toBe("The agent has stopped");
+    expect(active(control)).toBe("Nobody drives now");
   });
 });
 
