@@ -94,16 +94,22 @@ describe("H5: a person who reconnects", () => {
   });
 });
 
+/** A person finished and left a prompt; the agent that asked has not joined. */
+async function withPromptWaiting(raw: Awaited<ReturnType<typeof room>>["raw"]) {
+  const [ann, bot] = [await raw({ name: "ann" }), await raw({ role: "agent", name: "bot" })];
+  const handoff = { sandboxId: "s", controller: "ann" };
+  const request = { reason: "mfa", message: "code", resumePrompt: "go on" };
+  await bot.done("result", { type: "handoff.request", sandboxId: "s", ...request });
+  await ann.done("result", { type: "handoff.accept", ...handoff });
+  const completed = { type: "handoff.complete", ...handoff, runResumePrompt: true, resumeWaitMs: 0 };
+  await ann.done("result", completed);
+  return bot;
+}
+
 describe("R1: a prompt whose agent", () => {
   it("joined when the store was away for a moment is offered to it all the same", async () => {
     const { store, raw } = await room();
-    const [ann, bot] = [await raw({ name: "ann" }), await raw({ role: "agent", name: "bot" })];
-    const handoff = { sandboxId: "s", controller: "ann" };
-    const request = { reason: "mfa", message: "code", resumePrompt: "go on" };
-    await bot.done("result", { type: "handoff.request", sandboxId: "s", ...request });
-    await ann.done("result", { type: "handoff.accept", ...handoff });
-    const completed = { type: "handoff.complete", ...handoff, runResumePrompt: true, resumeWaitMs: 0 };
-    await ann.done("result", completed);
+    const bot = await withPromptWaiting(raw);
     store.afterLoad = () => {
       store.afterLoad = () => {};
       throw storeAway();
@@ -114,13 +120,7 @@ describe("R1: a prompt whose agent", () => {
 
   it("left while the store was asked for it is not sent after the leave was answered", async () => {
     const { store, raw } = await room();
-    const [ann, bot] = [await raw({ name: "ann" }), await raw({ role: "agent", name: "bot" })];
-    const handoff = { sandboxId: "s", controller: "ann" };
-    const request = { reason: "mfa", message: "code", resumePrompt: "go on" };
-    await bot.done("result", { type: "handoff.request", sandboxId: "s", ...request });
-    await ann.done("result", { type: "handoff.accept", ...handoff });
-    const completed = { type: "handoff.complete", ...handoff, runResumePrompt: true, resumeWaitMs: 0 };
-    await ann.done("result", completed);
+    const bot = await withPromptWaiting(raw);
     const loading = store.holdLoad();
     await bot.done("sandbox.joined", { ...JOIN, resume: true });
     const goOn = await loading;
