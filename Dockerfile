@@ -16,8 +16,10 @@ WORKDIR /app
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
+RUN mkdir /data && chown node:node /data
 USER node
-ENV NODE_ENV=production BATON_HOST=0.0.0.0
+ENV NODE_ENV=production BATON_HOST=0.0.0.0 BATON_DATA_DIR=/data
+VOLUME /data
 EXPOSE 7070
 HEALTHCHECK --interval=10s --timeout=3s CMD ["node", "-e", "fetch('http://127.0.0.1:7070/readyz').then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 CMD ["node", "dist/src/main.js"]

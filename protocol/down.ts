@@ -100,6 +100,12 @@ export const ResumePrompt = z.object({
   handoff: Handoff,
 });
 
+/**
+ * Whether the gateway reaches its store. While `degraded`, watching goes on, changes are answered with `unavailable`,
+ * and input stops. Sent when that changes, and after `welcome` if it is so.
+ */
+export const GatewayStatus = z.object({ ...type("gateway.status"), degraded: z.boolean() });
+
 export const DownMessage = z.discriminatedUnion("type", [
   Welcome,
   Pong,
@@ -118,5 +124,6 @@ export const DownMessage = z.discriminatedUnion("type", [
   PreviewStarted,
   PreviewAlive,
   ResumePrompt,
+  GatewayStatus,
 ]);
 export type DownMessage = z.infer<typeof DownMessage>;

@@ -62,6 +62,8 @@ export const EventType = z.enum([
   "control.passed",
   /** The drain is over: the controller now drives. */
   "control.active",
+  /** The store lost its last writes: the same holder as before them, under a new epoch. */
+  "control.fenced",
   "control.away",
   "control.back",
   "resume.claimed",

@@ -1,9 +1,7 @@
 // Makes sure that there is a Chromium before the gateway or its tests start: finds one, or installs Debian's.
 // Run as a program it prints nothing when all is well, and one line that says what to do when it is not (exit code 1).
-import { spawnSync } from "node:child_process";
-import { accessSync, constants, statSync } from "node:fs";
-import { delimiter, join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { aptGet, installPackage, isExecutable, onPath } from "./install-package.mjs";
 
 // src/browser/find-chromium.ts searches the same; this script runs before anything is installed or built.
 const NAMES = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome"];
@@ -37,49 +35,8 @@ const USUAL = {
  */
 export function find(env, platform = process.platform) {
   const suffix = platform === "win32" ? ".exe" : "";
-  const directories = (env.PATH ?? "").split(delimiter).filter((directory) => directory !== "");
-  const onPath = NAMES.flatMap((name) => directories.map((directory) => join(directory, name + suffix)));
-  return [...onPath, ...(USUAL[platform] ?? [])].find(isExecutable);
-}
-
-/** @param {string} path */
-function isExecutable(path) {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
-}
-
-/**
- * The command that installs packages, without its own arguments, or undefined when this user can't.
- * @returns {string[] | undefined}
- */
-function aptGet() {
-  if (process.platform !== "linux" || !succeeds("apt-get", ["--version"])) return undefined;
-  if (process.getuid?.() === 0) return ["apt-get"];
-  return succeeds("sudo", ["-n", "true"]) ? ["sudo", "-n", "apt-get"] : undefined;
-}
-
-/** @param {string} command @param {string[]} args */
-function succeeds(command, args) {
-  return spawnSync(command, args, { stdio: "ignore" }).status === 0;
-}
-
-/** @param {string[]} apt */
-function install(apt) {
-  process.stderr.write(
-    "No Chromium was found; installing Debian's package chromium, which takes a minute or two.\n",
-  );
-  const [command = "", ...first] = apt;
-  // Its progress goes to stderr: whoever reads this program's stdout gets none of it.
-  const run = (...args) =>
-    spawnSync(command, [...first, ...args], {
-      stdio: ["ignore", process.stderr, process.stderr],
-      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
-    }).status === 0;
-  return run("update") && run("install", "-y", "--no-install-recommends", "chromium");
+  const named = NAMES.flatMap((name) => onPath(name + suffix, env));
+  return [...named, ...(USUAL[platform] ?? [])].find(isExecutable);
 }
 
 /**
@@ -95,7 +52,12 @@ export function ensure(env) {
   }
   if (find(env)) return undefined;
   const apt = aptGet();
-  if (apt && install(apt) && find(env)) return undefined;
+  if (apt) {
+    process.stderr.write(
+      "No Chromium was found; installing Debian's package chromium, which takes a minute or two.\n",
+    );
+    if (installPackage(apt, "chromium") && find(env)) return undefined;
+  }
   const tried = apt ? "Installing Chromium failed (see above)" : "No Chromium was found";
   return `${tried}; install Chromium or Chrome (Debian: apt-get install chromium), or set BATON_CHROMIUM to its path.`;
 }

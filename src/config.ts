@@ -15,7 +15,10 @@ const whole = (min: number, max: number) => {
 const Environment = z.object({
   BATON_HOST: z.string().min(1).default("127.0.0.1"),
   BATON_PORT: whole(0, 65_535).default(7070),
-  BATON_STORE: z.enum(["memory"]).default("memory"),
+  BATON_STORE: z.enum(["memory", "local", "redis"]).default("local"),
+  BATON_DATA_DIR: z.string().min(1).default(".baton"),
+  BATON_REDIS_URL: z.string().min(1).default("redis://127.0.0.1:6379"),
+  BATON_REDIS_REPLICAS: whole(0, 100).default(0),
   BATON_TRANSPORT: z.enum(["ws"]).default("ws"),
   BATON_PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
   BATON_CHROMIUM: z.string().min(1).optional(),
@@ -38,6 +41,12 @@ export interface Config {
   readonly graceMs: number;
   readonly handoffTtlMs: number;
   readonly heartbeatMs: number;
+  readonly store:
+    | { readonly kind: "memory" }
+    | { readonly kind: "local" }
+    | { readonly kind: "redis"; readonly url: string; readonly replicas: number };
+  /** Folder for what this node keeps: the local store, and profiles of the browsers that it launched. */
+  readonly dataDir: string;
 }
 
 /** Mistakes in the environment, a line each. */
@@ -79,5 +88,10 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     graceMs: data.BATON_GRACE_MS,
     handoffTtlMs: data.BATON_HANDOFF_TTL_MS,
     heartbeatMs: data.BATON_HEARTBEAT_MS,
+    dataDir: data.BATON_DATA_DIR,
+    store:
+      data.BATON_STORE === "redis"
+        ? { kind: "redis", url: data.BATON_REDIS_URL, replicas: data.BATON_REDIS_REPLICAS }
+        : { kind: data.BATON_STORE },
   };
 }

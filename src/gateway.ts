@@ -2,7 +2,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { MAX_MESSAGE_BYTES } from "../protocol/codec.ts";
+import { nanoid } from "nanoid";
+import { encodeDown, MAX_MESSAGE_BYTES } from "../protocol/codec.ts";
 import { SUBPROTOCOL } from "../protocol/version.ts";
 import type { BrowserProvider } from "./browser/browser.ts";
 import { chromiumProvider } from "./browser/chromium.ts";
@@ -11,9 +12,11 @@ import { origins } from "./http/origins.ts";
 import { silentLogger, type Logger } from "./ops/log.ts";
 import { Metrics } from "./ops/metrics.ts";
 import { Browsers } from "./room/browsers.ts";
+import { dispatch } from "./room/dispatch.ts";
 import { Lobby } from "./room/lobby.ts";
 import { onMessage } from "./room/on-message.ts";
 import { Operations } from "./room/operations.ts";
+import { Pulse } from "./room/pulse.ts";
 import { Rooms } from "./room/rooms.ts";
 import { Session } from "./room/session.ts";
 import { DEFAULT_SETTINGS, type RoomSettings } from "./room/settings.ts";
@@ -40,6 +43,8 @@ export interface GatewayOptions {
   readonly settings?: Partial<Omit<RoomSettings, "publicUrl">>;
   /** Default: in memory. */
   readonly store?: Store;
+  /** Folder for the profiles of browsers that this gateway starts: with it they outlast it. Default: they end with it. */
+  readonly profileDir?: string;
   readonly browsers?: BrowserProvider;
   readonly logger?: Logger;
 }
@@ -70,14 +75,40 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
       ...(options.browserEnv && { env: options.browserEnv }),
       logger: log,
     });
-  const browsers = new Browsers(provider);
+  const browsers = new Browsers(provider, {
+    ...(options.profileDir !== undefined && { profileDir: options.profileDir }),
+    storedEndpoint: async (sandboxId) => (await store.load(sandboxId))?.state.browser?.endpoint,
+    started: async (sandboxId, endpoint) => {
+      await dispatch(store, sandboxId, { type: "browser.endpoint", endpoint });
+    },
+    logger: log,
+  });
   let address: Address | undefined;
   let accepting = true;
   const publicUrl = (): string =>
     options.publicUrl ?? `http://${hostInUrl(address?.host ?? "127.0.0.1")}:${address?.port ?? 0}`;
 
   const settings: RoomSettings = { ...DEFAULT_SETTINGS, ...options.settings, publicUrl };
-  const rooms = new Rooms({ store, browsers, settings, metrics, log });
+  const nodeId = `n_${nanoid(10)}`;
+  const nodes = {
+    isLiving: (id: string): boolean => pulse.isLiving(id),
+    heard: (id: string): void => pulse.heard(id),
+  };
+  const rooms = new Rooms({ store, browsers, settings, metrics, log, nodeId, nodes });
+  const sessions = new Set<Session>();
+  const pulse = new Pulse({
+    store,
+    rooms,
+    log,
+    nodeId,
+    nodeTtlMs: settings.nodeTtlMs,
+    sightingMs: settings.sightingMs,
+    reap: () => browsers.reap(),
+    degraded: (degraded) => {
+      const text = encodeDown({ type: "gateway.status", degraded });
+      for (const session of sessions) session.sendText(text);
+    },
+  });
   const operations = new Operations(rooms);
   const heartbeatMs = options.heartbeatMs ?? 15_000;
   const session = {
@@ -88,6 +119,8 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
     log,
     heartbeatMs,
     helloTimeoutMs: options.helloTimeoutMs ?? 10_000,
+    sessions,
+    degraded: () => pulse.degraded,
     handle: onMessage,
   };
   const allowed = origins(options.host ?? "127.0.0.1", publicUrl);
@@ -115,6 +148,8 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
   });
   metrics.gauge("baton_connections", "Open WebSocket connections.", () => transport.connections);
   metrics.gauge("baton_rooms", "Rooms open on this node.", () => rooms.size);
+  metrics.gauge("baton_degraded", "1 while the store cannot be reached.", () => (pulse.degraded ? 1 : 0));
+  metrics.gauge("baton_nodes", "Nodes that this one knows to be alive, itself included.", () => pulse.nodes);
 
   let ticking: NodeJS.Timeout | undefined;
   const tick = async (): Promise<void> => {
@@ -136,8 +171,13 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
       return publicUrl();
     },
     async listen() {
+      await pulse.start();
       address = await transport.listen(options.host ?? "127.0.0.1", options.port ?? 7070);
       void tick();
+      // Sandboxes that were removed by others while this node was down leave their profiles behind.
+      browsers
+        .sweep(async (sandboxId) => (await store.load(sandboxId)) !== null)
+        .catch((error: unknown) => log.warn({ err: error }, "could not look for profiles that nobody needs"));
       return publicUrl();
     },
     async close() {
@@ -145,6 +185,7 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
       clearTimeout(ticking);
       await transport.close();
       await rooms.close();
+      await pulse.close();
       await browsers.close();
       await store.close();
     },

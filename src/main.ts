@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 /** The `baton` command: environment and signals in, a running gateway out. The only file that touches `process`. */
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ConfigError, readConfig } from "./config.ts";
 import { createGateway } from "./gateway.ts";
 import { createLogger } from "./ops/log.ts";
+import { openStore } from "./stores.ts";
 
 const USAGE = `baton: lets a person take over an agent's browser and hand it back
 
@@ -24,7 +26,10 @@ async function main(): Promise<void> {
   }
   const config = readConfig(process.env);
   const log = createLogger({ level: config.logLevel, pretty: process.stdout.isTTY });
+  const store = await openStore(config, log);
   const gateway = createGateway({
+    store,
+    profileDir: join(config.dataDir, "browsers"),
     host: config.host,
     port: config.port,
     heartbeatMs: config.heartbeatMs,
@@ -94,6 +99,6 @@ function explain(error: unknown): string {
   if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND")
     return `baton: BATON_HOST is not an address of this machine. Set it to 127.0.0.1 or 0.0.0.0.`;
   if (code?.startsWith("ERR_PARSE_ARGS")) return `baton: ${error.message}\n${USAGE}`;
-  if (error.name === "BrowserError" || error.name === "BatonError") return `baton: ${error.message}`;
+  if (["BrowserError", "BatonError", "StoreOpenError"].includes(error.name)) return `baton: ${error.message}`;
   return `baton: ${error.stack ?? error.message}`;
 }

@@ -1,5 +1,6 @@
 /** What `npm start` shows: the example bank, a sandbox with a browser on it, and an agent that gets stuck there. */
 import { setTimeout as delay } from "node:timers/promises";
+import { BatonError } from "../../protocol/errors.ts";
 import { connect } from "../../src/sdk/node.ts";
 import { runAgent } from "./agent.ts";
 import { startDemoSite } from "./site/site.ts";
@@ -25,6 +26,10 @@ export async function startDemo(gatewayUrl: string, say: (line: string) => void)
   const client = connect({ url: gatewayUrl, role: "agent", name: "demo-agent" });
   const worker = connect({ url: gatewayUrl, role: "worker", name: "demo" });
   try {
+    // A store that outlasts the gateway has the one of the last run, whose site is gone.
+    await worker.removeSandbox(SANDBOX_ID).catch((error: unknown) => {
+      if (!(error instanceof BatonError && error.code === "sandbox_not_found")) throw error;
+    });
     await worker.createSandbox({ sandboxId: SANDBOX_ID, browser: { launch: true, url: site.url } });
   } catch (error) {
     client.close();

@@ -107,19 +107,29 @@ export interface AttachOptions {
 
 /** A browser that this process started. It is relaunched on the same profile by `endpoint` after a crash. */
 export interface LaunchedBrowser {
-  /** Starts it if it does not run; resolves to its `ws://` endpoint. */
+  /**
+   * Starts it if it does not run; resolves to its `ws://` endpoint. Rejects with `BrowserError`
+   * `browser_attach_failed`, or `browser_unavailable` after its end or while another host uses its profile.
+   */
   endpoint(signal: AbortSignal): Promise<string>;
+  /** Undefined while it does not run, and while it is another process's. */
   readonly pid: number | undefined;
-  /** Ends the process and removes a profile that `launch` itself made. */
+  /** Ends the process. A kept profile is saved and stays; one that `launch` itself made is removed. */
   close(): Promise<void>;
+  /** Ends the process and removes the profile, a kept one too, unless another process of this machine uses it. */
+  discard(): Promise<void>;
 }
 
 export interface LaunchOptions {
   /** Path of the executable. Default: search the usual names. */
   readonly executablePath?: string;
-  /** Page to open first. Default: about:blank. */
+  /** Page to open first in a new profile. Default: about:blank. */
   readonly url?: string;
-  /** Default: a fresh directory that `close` removes. */
+  /**
+   * Folder of a profile that is kept. One that was used before comes back with its cookies and its pages, also when
+   * the process that used it was killed. Never two browsers on one: a browser that runs on it already, started by
+   * another process of this machine, is taken as it is. Default: a fresh directory that `close` removes.
+   */
   readonly userDataDir?: string;
   /** Viewport, CSS pixels. Default 1280 by 800. */
   readonly width?: number;
@@ -131,4 +141,6 @@ export interface BrowserProvider {
   attach(options: AttachOptions): BrowserLink;
   /** Rejects with `BrowserError` `browser_missing` when there is no Chromium, saying what to install or to set. */
   launch(options: LaunchOptions): Promise<LaunchedBrowser>;
+  /** Whether the very browser that a `LaunchedBrowser` of any process named by this endpoint can be reached. Never rejects. */
+  answers(endpoint: string, signal: AbortSignal): Promise<boolean>;
 }

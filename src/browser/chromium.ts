@@ -1,8 +1,12 @@
 import type { BrowserProvider } from "./browser.ts";
+import { answersAt } from "./endpoint.ts";
 import { ChromiumLink } from "./chromium-link.ts";
 import { findChromium } from "./find-chromium.ts";
 import { ChromiumProcess } from "./launch-chromium.ts";
 import { silent, type BrowserLogger } from "./logger.ts";
+
+/** A browser that does not even say its version for this long is not to be had. */
+const ANSWER_MS = 3_000;
 
 export interface ChromiumProviderOptions {
   /** Path of the executable. Default: search the usual names. */
@@ -17,6 +21,8 @@ export function chromiumProvider(options: ChromiumProviderOptions = {}): Browser
   const { env, logger = silent } = options;
   return {
     attach: (attach) => new ChromiumLink({ ...attach, logger }),
+    answers: (endpoint, signal) =>
+      answersAt(endpoint, AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)])),
     async launch(launch) {
       const wanted = launch.executablePath ?? options.executablePath;
       const executablePath = await findChromium({

@@ -42,6 +42,19 @@ export async function resolveEndpoint(endpoint: string, signal: AbortSignal): Pr
   return target.href;
 }
 
+/**
+ * Whether the very browser that `endpoint` (`ws://host:port/devtools/browser/…`) names is there now: after its end
+ * another one may have got its port. Never rejects.
+ */
+export async function answersAt(endpoint: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    const { origin, pathname } = new URL(endpoint.replace(/^ws/i, "http"));
+    return new URL(await resolveEndpoint(origin, signal)).pathname === pathname;
+  } catch {
+    return false;
+  }
+}
+
 function isLoopback(hostname: string): boolean {
   return /^(?:localhost|0\.0\.0\.0|127(?:\.\d{1,3}){3}|\[::1?\])$/.test(hostname);
 }

@@ -7,11 +7,12 @@ import {
   type BrowserLink,
   type BrowserListener,
   type BrowserProvider,
-  type LaunchedBrowser,
+  type LaunchOptions,
   type LinkStatus,
   type LinkTab,
   type ScreencastOptions,
 } from "./browser.ts";
+import { FakeLaunchedBrowser, fakeAnswers } from "./fake-launch.ts";
 import { HeldInput } from "./held-input.ts";
 import { keyParams } from "./input.ts";
 
@@ -385,16 +386,24 @@ export class FakeBrowserLink implements BrowserLink {
   }
 }
 
-/** All its links and launches lead to one `browser`. */
+/** All its links lead to one `browser`, and so do its launches: to open a page in one opens it in all. */
 export class FakeBrowserProvider implements BrowserProvider {
   readonly browser = new FakeBrowser();
+  /** Every launch so far, ended ones included. */
+  readonly launches: FakeLaunchedBrowser[] = [];
 
   attach(options: AttachOptions): FakeBrowserLink {
     return new FakeBrowserLink(this.browser, options);
   }
 
-  async launch(): Promise<LaunchedBrowser> {
-    return { endpoint: async () => "ws://fake.invalid/", pid: undefined, close: async () => {} };
+  async launch(options: LaunchOptions): Promise<FakeLaunchedBrowser> {
+    const launched = new FakeLaunchedBrowser(this.browser, options);
+    this.launches.push(launched);
+    return launched;
+  }
+
+  async answers(endpoint: string): Promise<boolean> {
+    return fakeAnswers(endpoint);
   }
 }
 

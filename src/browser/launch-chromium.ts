@@ -1,20 +1,28 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { BrowserError, type LaunchOptions, type LaunchedBrowser } from "./browser.ts";
+import { answersAt } from "./endpoint.ts";
+import { KeptRecord } from "./kept-record.ts";
 import { silent, type BrowserLogger } from "./logger.ts";
-import { PageKeeper, type Viewport } from "./page-keeper.ts";
+import { PageKeeper, type Opening, type Viewport } from "./page-keeper.ts";
+import { removeProfile } from "./profile-folders.ts";
+import { profileState } from "./profile-holder.ts";
 import { within } from "./within.ts";
 
 const STARTUP_TIMEOUT_MS = 20_000;
 /** A running browser that does not even say its version for this long hangs; it is ended and started anew. */
 const HANG_TIMEOUT_MS = 5_000;
-/** How long the process gets to end by itself, which saves its profile, before it is killed. */
-const EXIT_TIMEOUT_MS = 3_000;
+/** How long the process gets to end by itself, which saves its profile, before it is killed. It takes 150 ms. */
+const EXIT_TIMEOUT_MS = 4_000;
 /** After this many runs in a row that ended this soon, the tabs of the last one are not opened again. */
 const MAX_SHORT_RUNS = 3;
 const SHORT_RUN_MS = 10_000;
+/** Another gateway that starts a browser on the same profile at the same moment wins once; then its browser is found. */
+const MAX_STARTS = 3;
+/** What Chromium ends with when another one uses the profile. */
+const PROFILE_IN_USE = 21;
 /** Chromium's last words, for the error message. */
 const STDERR_TAIL_LENGTH = 2_000;
 
@@ -53,30 +61,43 @@ export interface ChromiumProcessOptions extends LaunchOptions {
   readonly logger?: BrowserLogger;
   readonly startupTimeoutMs?: number;
   readonly hangTimeoutMs?: number;
+  /** How long a profile that another host seems to use is watched for signs of life. */
+  readonly elsewhereMs?: number;
 }
 
 interface Running {
-  readonly child: ChildProcess;
+  /** Undefined: it runs on the same profile, but another gateway of this machine started it. */
+  readonly child: ChildProcess | undefined;
   readonly endpoint: string;
 }
+
+/** Another Chromium was quicker to start on the same profile. */
+class ProfileInUse extends Error {}
 
 /** One Chromium on one profile, started when its endpoint is asked for, and again after it died. */
 export class ChromiumProcess implements LaunchedBrowser {
   readonly #options: ChromiumProcessOptions;
   readonly #logger: BrowserLogger;
-  readonly #keeper = new PageKeeper();
+  readonly #keeper = new PageKeeper((urls) => this.#record?.save(urls));
   #profile: string | undefined;
+  /** Of a profile that is kept. */
+  readonly #record: KeptRecord | undefined;
   #running: Running | undefined;
   #starting: Promise<Running> | undefined;
   #launches = 0;
   /** Runs in a row that ended soon: perhaps because of a page that is opened again each time. */
   #shortRuns = 0;
-  #closed = false;
+  #closed: Promise<void> | undefined;
   readonly #closing = new AbortController();
 
   constructor(options: ChromiumProcessOptions) {
     this.#options = options;
     this.#logger = options.logger ?? silent;
+    // Relative ones would mean another folder to Chromium's lock, and to whoever looks at it.
+    if (options.userDataDir !== undefined) {
+      this.#profile = resolve(options.userDataDir);
+      this.#record = new KeptRecord(this.#profile, this.#logger);
+    }
   }
 
   get pid(): number | undefined {
@@ -91,17 +112,30 @@ export class ChromiumProcess implements LaunchedBrowser {
     return endpoint;
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
+  close(): Promise<void> {
+    this.#closed ??= this.#end(this.#record ? "orderly" : "now");
+    return this.#closed;
+  }
+
+  async discard(): Promise<void> {
+    this.#closed ??= this.#end("now");
+    await this.#closed;
+    if (!this.#record || this.#profile === undefined) return;
+    if (!(await removeProfile(this.#profile, this.#logger))) {
+      this.#logger.info({ profile: this.#profile }, "a profile is left to the gateway that uses it");
+    }
+  }
+
+  async #end(how: "orderly" | "now"): Promise<void> {
     this.#closing.abort(closedError());
     await this.#starting?.catch(() => {});
-    this.#keeper.stop();
-    // A profile that is removed anyway needn't be saved.
-    const signal = this.#options.userDataDir === undefined ? "SIGKILL" : "SIGTERM";
-    if (this.#running) await end(this.#running.child, signal);
+    const child = this.#running?.child;
     this.#running = undefined;
-    if (this.#profile !== undefined && this.#options.userDataDir === undefined) {
+    const asked = how === "orderly" && child !== undefined && this.#keeper.endBrowser();
+    this.#keeper.stop();
+    await this.#record?.stop();
+    if (child) await (asked ? ended(child) : killed(child));
+    if (!this.#record && this.#profile !== undefined) {
       // The last of Chromium's helpers may still be writing.
       await rm(this.#profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
     }
@@ -110,25 +144,43 @@ export class ChromiumProcess implements LaunchedBrowser {
   async #ensure(): Promise<Running> {
     if (this.#closed) throw closedError();
     const running = this.#running;
-    if (running && hasExited(running.child)) this.#running = undefined;
-    if (
-      this.#running &&
-      !(await answers(this.#running.endpoint, this.#options.hangTimeoutMs ?? HANG_TIMEOUT_MS))
-    ) {
-      this.#logger.warn({ pid: this.#running.child.pid }, "Chromium hangs; it is ended and started anew");
-      await end(this.#running.child, "SIGKILL");
+    if (running?.child && hasExited(running.child)) this.#running = undefined;
+    if (this.#running && !(await this.#answers(this.#running.endpoint))) {
+      const { child } = this.#running;
       this.#running = undefined;
+      if (child) {
+        this.#logger.warn({ pid: child.pid }, "Chromium hangs; it is ended and started anew");
+        await killed(child);
+      }
     }
-    this.#running ??= await this.#start();
+    for (let attempt = 1; !this.#running; attempt += 1) {
+      try {
+        this.#running = await this.#start();
+      } catch (error) {
+        if (!(error instanceof ProfileInUse)) throw error;
+        if (attempt >= MAX_STARTS)
+          throw startFailed("another one holds its profile, and cannot be reached", error);
+      }
+    }
     return this.#running;
   }
 
+  async #answers(endpoint: string): Promise<boolean> {
+    return answersAt(endpoint, AbortSignal.timeout(this.#options.hangTimeoutMs ?? HANG_TIMEOUT_MS));
+  }
+
   async #start(): Promise<Running> {
-    const { executablePath, startupTimeoutMs = STARTUP_TIMEOUT_MS, width, height, url } = this.#options;
+    const { executablePath, startupTimeoutMs = STARTUP_TIMEOUT_MS, width, height } = this.#options;
     const viewport = { width: width ?? DEFAULT_VIEWPORT.width, height: height ?? DEFAULT_VIEWPORT.height };
-    this.#profile ??= await this.#makeProfile();
-    const again = this.#launches > 0;
-    const args = launchArguments(this.#profile, viewport, again, this.#options.args ?? []);
+    const profile = await this.#makeProfile();
+    const state = await profileState(profile, this.#closing.signal, {
+      ...(this.#options.hangTimeoutMs !== undefined && { answerMs: this.#options.hangTimeoutMs }),
+      ...(this.#options.elsewhereMs !== undefined && { elsewhereMs: this.#options.elsewhereMs }),
+    });
+    if (state.kind === "used") return { child: undefined, endpoint: state.endpoint };
+    const { again, opening } = await this.#opening(state.orderly);
+    const how = again ? (opening.trustRestored ? "restore" : "restore cookies") : "anew";
+    const args = launchArguments(profile, viewport, how, this.#options.args ?? []);
     const child = spawn(executablePath, args, {
       stdio: ENDS_WITH_PARENT ? ["ignore", "ignore", "pipe", "pipe", "pipe"] : ["ignore", "ignore", "pipe"],
       // Its own process group, so that its helpers can be ended with it.
@@ -141,9 +193,8 @@ export class ChromiumProcess implements LaunchedBrowser {
     const signal = AbortSignal.any([timeout, this.#closing.signal]);
     try {
       const endpoint = await announcedEndpoint(child, signal, startupTimeoutMs);
-      const restore = this.#shortRuns < MAX_SHORT_RUNS;
-      const urls = again ? (restore ? this.#keeper.urls : []) : url === undefined ? [] : [url];
-      await within(this.#keeper.start(endpoint, urls, viewport, signal), startupTimeoutMs);
+      await within(this.#keeper.start(endpoint, { ...opening, viewport }, signal), startupTimeoutMs);
+      await this.#record?.begin(this.#keeper.urls).catch(notWritable);
       this.#launches += 1;
       const startedAt = performance.now();
       child.once("exit", (code, exitSignal) => {
@@ -154,17 +205,36 @@ export class ChromiumProcess implements LaunchedBrowser {
       return { child, endpoint };
     } catch (error) {
       this.#keeper.stop();
-      await end(child, "SIGKILL");
-      if (error instanceof BrowserError) throw error;
+      await killed(child);
+      if (error instanceof BrowserError || error instanceof ProfileInUse) throw error;
       throw startFailed("it ended or hung while its first page was opened", error);
     }
   }
 
+  /** Which pages the next Chromium opens. `again`: the profile has been used before. */
+  async #opening(orderly: boolean): Promise<{ again: boolean; opening: Omit<Opening, "viewport"> }> {
+    const { url } = this.#options;
+    const kept = (await this.#record?.read()) ?? "never";
+    if (this.#launches === 0 && kept === "never") {
+      return { again: false, opening: { urls: url === undefined ? [] : [url], trustRestored: false } };
+    }
+    if (this.#shortRuns >= MAX_SHORT_RUNS) {
+      this.#logger.warn(
+        { runs: this.#shortRuns },
+        "Chromium ended soon again and again; its pages are not opened",
+      );
+      return { again: true, opening: { urls: [], trustRestored: false } };
+    }
+    const known = this.#launches > 0 ? this.#keeper.urls : kept;
+    const urls = typeof known === "string" ? undefined : known;
+    return { again: true, opening: { urls, trustRestored: orderly } };
+  }
+
   async #makeProfile(): Promise<string> {
-    const { userDataDir } = this.#options;
-    if (userDataDir === undefined) return mkdtemp(join(tmpdir(), "baton-chromium-"));
-    await mkdir(userDataDir, { recursive: true });
-    return userDataDir;
+    if (this.#record && this.#profile !== undefined)
+      await mkdir(this.#profile, { recursive: true, mode: 0o700 }).catch(notWritable);
+    this.#profile ??= await mkdtemp(join(tmpdir(), "baton-chromium-"));
+    return this.#profile;
   }
 
   #exited(child: ChildProcess, code: number | null, signal: NodeJS.Signals | null): void {
@@ -174,6 +244,7 @@ export class ChromiumProcess implements LaunchedBrowser {
       "Chromium ended; it is started again when it is needed",
     );
     this.#keeper.stop();
+    void this.#record?.stop();
     // Helpers of a browser that was killed may go on for a while and hold the profile.
     killGroup(child, "SIGKILL");
   }
@@ -182,16 +253,17 @@ export class ChromiumProcess implements LaunchedBrowser {
 function launchArguments(
   profile: string,
   viewport: Viewport,
-  again: boolean,
+  how: "anew" | "restore" | "restore cookies",
   extra: readonly string[],
 ): readonly string[] {
   const args = [...FLAGS, `--user-data-dir=${profile}`, `--window-size=${viewport.width},${viewport.height}`];
   if (ENDS_WITH_PARENT) args.push("--remote-debugging-pipe");
   // Chromium's sandbox refuses to run as root, which is what a container usually is.
   if (process.getuid?.() === 0) args.push("--no-sandbox");
-  // Headless Chromium restores no tabs by it, but the session cookies, that is, most logins.
-  if (again) args.push("--restore-last-session");
-  return [...args, ...extra, "about:blank"];
+  // It keeps the session cookies, that is, most logins. Chromium without it drops them when it starts.
+  if (how !== "anew") args.push("--restore-last-session");
+  // A page that is asked for comes to the front, of those that Chromium restores.
+  return [...args, ...extra, ...(how === "restore" ? [] : ["about:blank"])];
 }
 
 /** Reads stderr until Chromium says where it listens; goes on reading, since a full pipe would stop Chromium. */
@@ -209,7 +281,10 @@ function announcedEndpoint(child: ChildProcess, signal: AbortSignal, timeoutMs: 
     };
     signal.addEventListener("abort", onAbort, { once: true });
     child.once("error", (error) => fail(`it could not be run: ${error.message}`, error));
-    child.once("exit", (code, by) => fail(`it ended with ${by === null ? `code ${code}` : by}`));
+    child.once("exit", (code, by) => {
+      if (code === PROFILE_IN_USE && !announced) reject(new ProfileInUse());
+      fail(`it ended with ${by === null ? `code ${code}` : by}`);
+    });
     child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       if (announced) return;
       tail = (tail + text).slice(-STDERR_TAIL_LENGTH);
@@ -222,30 +297,24 @@ function announcedEndpoint(child: ChildProcess, signal: AbortSignal, timeoutMs: 
   });
 }
 
-async function answers(endpoint: string, timeoutMs: number): Promise<boolean> {
-  const url = new URL("/json/version", endpoint.replace(/^ws/, "http"));
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(timeoutMs) });
-    await response.text();
-    return response.ok;
-  } catch {
-    return false;
-  }
+/** After it was asked to end: resolves when it has, by itself or by force. */
+async function ended(child: ChildProcess): Promise<void> {
+  await within(exit(child), EXIT_TIMEOUT_MS).catch(() => {});
+  await killed(child);
 }
 
-async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+async function killed(child: ChildProcess): Promise<void> {
   if (child.pid === undefined) return;
-  const exited = new Promise<void>((resolve) => {
+  // Also after an orderly end: helpers that outlive it would hold the profile.
+  killGroup(child, "SIGKILL");
+  await within(exit(child), EXIT_TIMEOUT_MS).catch(() => {});
+}
+
+function exit(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
     if (hasExited(child)) resolve();
     else child.once("exit", () => resolve());
   });
-  if (signal !== "SIGKILL") {
-    child.kill(signal);
-    await within(exited, EXIT_TIMEOUT_MS).catch(() => {});
-  }
-  // Also after an orderly end: helpers that outlive it would hold the profile.
-  killGroup(child, "SIGKILL");
-  await within(exited, EXIT_TIMEOUT_MS).catch(() => {});
 }
 
 function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
@@ -264,6 +333,11 @@ function hasExited(child: ChildProcess): boolean {
 
 function closedError(): BrowserError {
   return new BrowserError("browser_unavailable", "The launched browser was closed; launch a new one");
+}
+
+function notWritable(cause: Error): never {
+  const message = `A browser's profile cannot be written: ${cause.message}; check the folder's owner and the disk`;
+  throw new BrowserError("browser_attach_failed", message, { cause });
 }
 
 function startFailed(what: string, cause: unknown, stderr = ""): BrowserError {

@@ -1,8 +1,9 @@
-/** Transitions of control outside of a handoff's own steps, and the drain that ends each of them (C2, H5). */
-import type { CommandOf } from "./commands.ts";
+/** Transitions of control outside of a handoff's own steps (C2, H5). */
+import type { CommandOf, Seen } from "./commands.ts";
 import { returnToQueue } from "./handoff.ts";
-import { isOpen, type SandboxState } from "./state.ts";
-import { announce, changed, holderOf, moveControl, refuse, same, silently, type Transition } from "./step.ts";
+import { sighted } from "./sightings.ts";
+import { epochAfter, isOpen, type SandboxState } from "./state.ts";
+import { announce, changed, drainAll, holderOf, moveControl, refuse, same, type Transition } from "./step.ts";
 
 export function take(state: SandboxState, command: CommandOf<"control.take">, now: number): Transition {
   const holder = holderOf(state);
@@ -21,7 +22,8 @@ export function take(state: SandboxState, command: CommandOf<"control.take">, no
       { handoff: state.handoff },
     );
   }
-  return changed(announce(state, giveTo(state, command.controller, now), "control.taken", now, command.by));
+  const after = giveTo(state, command.controller, now, command.seen);
+  return changed(announce(state, after, "control.taken", now, command.by));
 }
 
 export function release(state: SandboxState, command: CommandOf<"control.release">, now: number): Transition {
@@ -38,7 +40,8 @@ export function pass(state: SandboxState, command: CommandOf<"control.pass">, no
   if (refusal) return refusal;
   if (command.to === command.controller) return same;
   if (command.to !== "ai") {
-    return changed(announce(state, giveTo(state, command.to, now), "control.passed", now, command.by));
+    const after = giveTo(state, command.to, now, command.seen);
+    return changed(announce(state, after, "control.passed", now, command.by));
   }
   if (isOpen(state.handoff)) {
     return refuse(
@@ -53,10 +56,20 @@ export function pass(state: SandboxState, command: CommandOf<"control.pass">, no
 }
 
 /** To another person; an open handoff goes with the browser. */
-function giveTo(state: SandboxState, controller: string, now: number): SandboxState {
-  if (!isOpen(state.handoff)) return moveControl(state, "human", controller, now);
+function giveTo(state: SandboxState, controller: string, now: number, seen: Seen | undefined): SandboxState {
+  if (!isOpen(state.handoff)) return sighted(moveControl(state, "human", controller, now), seen, now);
   const handoff = { ...state.handoff, controller, updatedAt: now };
-  return { ...moveControl(state, "shared", controller, now), handoff };
+  return sighted({ ...moveControl(state, "shared", controller, now), handoff }, seen, now);
+}
+
+/**
+ * The store came back without its last writes, `epoch` among them, which somebody already drove under. What is left
+ * counts, under an epoch newer than the lost one: nothing that was let through for the lost one is mistaken for it.
+ */
+export function fence(state: SandboxState, command: CommandOf<"control.fence">, now: number): Transition {
+  if (state.epoch >= command.epoch) return same;
+  const epoch = Math.max(epochAfter(state.epoch, now), command.epoch + 1);
+  return changed(announce(state, drainAll({ ...state, epoch }, now), "control.fenced", now));
 }
 
 function refuseUnlessHolder(state: SandboxState, controller: string, what: string): Transition | null {
@@ -73,72 +86,10 @@ function refuseUnlessHolder(state: SandboxState, controller: string, what: strin
   );
 }
 
-export function away(state: SandboxState, command: CommandOf<"controller.away">, now: number): Transition {
-  const holder = holderOf(state);
-  if (
-    holder.kind !== "person" ||
-    holder.name !== command.controller ||
-    state.control.graceUntil !== undefined
-  )
-    return same;
-  const after = { ...state, control: { ...state.control, graceUntil: now + command.graceMs } };
-  return changed(announce(state, after, "control.away", now, command.by));
-}
-
-export function back(state: SandboxState, command: CommandOf<"controller.back">, now: number): Transition {
-  const holder = holderOf(state);
-  if (
-    holder.kind !== "person" ||
-    holder.name !== command.controller ||
-    state.control.graceUntil === undefined
-  )
-    return same;
-  const { graceUntil: _, ...control } = state.control;
-  return changed(announce(state, { ...state, control }, "control.back", now, command.by));
-}
-
 /** H5: the grace time is over; the handoff waits for the next person, a browser without one returns to the agent. */
 export function endGrace(state: SandboxState, now: number): Transition {
   const { graceUntil } = state.control;
   if (graceUntil === undefined || graceUntil > now) return same;
   if (isOpen(state.handoff)) return returnToQueue(state, now);
   return changed(announce(state, moveControl(state, "ai", undefined, now), "control.released", now));
-}
-
-export function openGate(state: SandboxState, command: CommandOf<"gate.open">): Transition {
-  if (state.gates.includes(command.gateId)) return same;
-  return silently({ ...state, gates: [...state.gates, command.gateId] });
-}
-
-export function closeGate(state: SandboxState, command: CommandOf<"gate.close">, now: number): Transition {
-  if (!state.gates.includes(command.gateId)) return same;
-  const gates = state.gates.filter((gateId) => gateId !== command.gateId);
-  return withoutGate({ ...state, gates }, command.gateId, now);
-}
-
-/** C2: the last acknowledgement makes the new holder active. One for an older epoch proves nothing and is ignored. */
-export function drained(state: SandboxState, command: CommandOf<"gate.drained">, now: number): Transition {
-  if (command.epoch !== state.epoch || !Object.hasOwn(state.draining, command.gateId)) return same;
-  return withoutGate(state, command.gateId, now);
-}
-
-export function renew(state: SandboxState, command: CommandOf<"gate.renew">, now: number): Transition {
-  if (command.epoch !== state.epoch || !Object.hasOwn(state.draining, command.gateId)) return same;
-  return silently({ ...state, draining: { ...state.draining, [command.gateId]: now + command.leaseMs } });
-}
-
-/** The lease of a silent gate ran out: it has closed by its own clock (C3). */
-export function endLeases(state: SandboxState, now: number): Transition {
-  const expired = Object.keys(state.draining).find((gateId) => (state.draining[gateId] ?? 0) <= now);
-  return expired === undefined ? same : withoutGate(state, expired, now);
-}
-
-function withoutGate(state: SandboxState, gateId: string, now: number): Transition {
-  if (!Object.hasOwn(state.draining, gateId)) return silently(state);
-  const { [gateId]: _, ...draining } = state.draining;
-  const after = { ...state, draining };
-  if (Object.keys(draining).length > 0) return silently(after);
-  return changed(
-    announce(state, { ...after, control: { ...state.control, phase: "active" } }, "control.active", now),
-  );
 }

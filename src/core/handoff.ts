@@ -2,6 +2,7 @@
 import type { Handoff } from "../../protocol/handoff.ts";
 import type { CommandOf } from "./commands.ts";
 import { addResume } from "./resume.ts";
+import { sighted } from "./sightings.ts";
 import { isOpen, type SandboxState } from "./state.ts";
 import { announce, changed, moveControl, refuse, same, type Transition } from "./step.ts";
 
@@ -50,7 +51,7 @@ export function accept(state: SandboxState, command: CommandOf<"handoff.accept">
     );
   }
   const after: SandboxState = {
-    ...moveControl(state, "shared", command.controller, now),
+    ...sighted(moveControl(state, "shared", command.controller, now), command.seen, now),
     handoff: { ...open, status: "accepted", controller: command.controller, acceptedAt: now, updatedAt: now },
   };
   return changed(announce(state, after, "handoff.accepted", now, command.by));

@@ -4,6 +4,9 @@ import type { CommandOf } from "./commands.ts";
 import { MAX_RESUMES, type Resume, type SandboxState } from "./state.ts";
 import { announce, changed, refuse, same, silently, type Transition } from "./step.ts";
 
+/** A node that is only cut off for a while may say again that its program is there. */
+const SILENT_GRACE_MS = 30_000;
+
 const ended = (resume: Resume): boolean => resume.status === "answered" || resume.status === "failed";
 
 /** Adds the newest; the oldest ended one leaves first, else the oldest. */
@@ -44,6 +47,7 @@ export function claim(state: SandboxState, command: CommandOf<"resume.claim">, n
     status: "running",
     clientId: command.clientId,
     sessionId: command.sessionId,
+    heldUntil: now + command.leaseMs,
     updatedAt: now,
   };
   return changed(
@@ -60,7 +64,7 @@ export function answer(state: SandboxState, command: CommandOf<"resume.answer">,
       requestId: resume.requestId,
     });
   }
-  const { releaseAt: _, ...rest } = resume;
+  const { releaseAt: _, heldUntil: __, ...rest } = resume;
   const done: Resume = {
     ...rest,
     status: command.ok ? "answered" : "failed",
@@ -78,22 +82,50 @@ export function answer(state: SandboxState, command: CommandOf<"resume.answer">,
   );
 }
 
-/** The program that took prompts lost its connection: it keeps them for a while, then others may take them. */
-export function away(state: SandboxState, command: CommandOf<"resume.away">, now: number): Transition {
-  const leaves = ({ status, clientId, releaseAt }: Resume): boolean =>
-    status === "running" && clientId === command.clientId && releaseAt === undefined;
-  if (!state.resumes.some(leaves)) return same;
-  const releaseAt = now + command.graceMs;
-  const resumes = state.resumes.map((resume) => (leaves(resume) ? { ...resume, releaseAt } : resume));
+/** The node with the connection vouches for it, also after it was taken for lost. */
+export function held(state: SandboxState, command: CommandOf<"resume.held">, now: number): Transition {
+  const theirs = ({ status, sessionId }: Resume): boolean =>
+    status === "running" && sessionId === command.sessionId;
+  if (!state.resumes.some(theirs)) return same;
+  const resumes = state.resumes.map((resume) => {
+    if (!theirs(resume)) return resume;
+    const { releaseAt: _, ...rest } = resume;
+    return { ...rest, heldUntil: now + command.leaseMs };
+  });
   return silently({ ...state, resumes });
 }
 
-export function endClaims(state: SandboxState, now: number): Transition {
+/**
+ * The connection that took prompts is lost: its program keeps them for a while, then others may take them. One that
+ * came back, on whichever node, claims again under its new connection, which this says nothing about.
+ */
+export function away(state: SandboxState, command: CommandOf<"resume.away">, now: number): Transition {
+  const leaves = ({ status, sessionId, releaseAt }: Resume): boolean =>
+    status === "running" && sessionId === command.sessionId && releaseAt === undefined;
+  if (!state.resumes.some(leaves)) return same;
+  const releaseAt = now + command.graceMs;
+  const resumes = state.resumes.map((resume) => (leaves(resume) ? leaving(resume, releaseAt) : resume));
+  return silently({ ...state, resumes });
+}
+
+/** The node with the connection fell silent: as if the connection were lost. */
+export function endHold(state: SandboxState, now: number): Transition {
+  const due = state.resumes.find(({ heldUntil }) => heldUntil !== undefined && heldUntil <= now);
+  if (!due) return same;
+  return silently({ ...state, resumes: replace(state, leaving(due, now + SILENT_GRACE_MS)) });
+}
+
+export function endClaim(state: SandboxState, now: number): Transition {
   const due = state.resumes.find(({ releaseAt }) => releaseAt !== undefined && releaseAt <= now);
   if (!due) return same;
   const { releaseAt: _, clientId: __, sessionId: ___, ...rest } = due;
   const waiting: Resume = { ...rest, status: "waiting", updatedAt: now };
   return changed(announce(state, { ...state, resumes: replace(state, waiting) }, "resume.released", now));
+}
+
+function leaving(resume: Resume, releaseAt: number): Resume {
+  const { heldUntil: _, ...rest } = resume;
+  return { ...rest, releaseAt };
 }
 
 function replace(state: SandboxState, resume: Resume): readonly Resume[] {

@@ -15,10 +15,28 @@ export interface Resume {
   readonly clientId?: string;
   /** Shown to people: which of the program's connections. */
   readonly sessionId?: string;
+  /** The node with that connection vouches for it until then; silence frees the prompt. */
+  readonly heldUntil?: number;
   readonly response?: string;
   /** The program went away; at this time another may take the prompt. */
   readonly releaseAt?: number;
   readonly updatedAt: number;
+}
+
+/** One node's way to the browser. */
+export interface GateRecord {
+  readonly nodeId: string;
+  /** Which browser it leads to: `attachedAt` of the one it was opened for. */
+  readonly attachedAt: number;
+  /** How the node sees that browser. Absent: it has not said, or it is gone. */
+  readonly status?: PreviewStatus;
+}
+
+/** A node's word that the controller has a connection there. */
+export interface Sighting {
+  readonly until: number;
+  /** Grace time that begins when nobody gives this word any more (H5). */
+  readonly graceMs: number;
 }
 
 export interface SandboxState {
@@ -33,13 +51,17 @@ export interface SandboxState {
    * certainly ran out. Empty when `control.phase` is `active` (C2).
    */
   readonly draining: Readonly<Record<string, number>>;
-  /** Every gate through which input can reach the browser. */
-  readonly gates: readonly string[];
+  /** Every gate through which input can reach the browser, by id. */
+  readonly gates: Readonly<Record<string, GateRecord>>;
+  /** Nodes where the controller has a connection. Empty for one that never had any: a call over HTTP. */
+  readonly seen: Readonly<Record<string, Sighting>>;
   readonly handoff: Handoff | null;
   /** Newest last. Bounded by `MAX_RESUMES`: ended ones leave first. */
   readonly resumes: readonly Resume[];
   readonly browser: {
     readonly source: BrowserSource;
+    /** Where a launched one listens. */
+    readonly endpoint?: string;
     readonly status: PreviewStatus;
     readonly attachedAt: number;
     readonly updatedAt: number;
@@ -49,7 +71,13 @@ export interface SandboxState {
 /** Resume prompts kept per sandbox. One that had to leave is gone: who answers it hears `resume_not_found`. */
 export const MAX_RESUMES = 8;
 
-export function initialState(sandboxId: string, source: BrowserSource | null, now: number): SandboxState {
+/** @param endpoint where the browser listens, if it was launched */
+export function initialState(
+  sandboxId: string,
+  source: BrowserSource | null,
+  now: number,
+  endpoint?: string,
+): SandboxState {
   return {
     sandboxId,
     createdAt: now,
@@ -58,10 +86,17 @@ export function initialState(sandboxId: string, source: BrowserSource | null, no
     seq: 0,
     control: { mode: "ai", phase: "active", since: now },
     draining: {},
-    gates: [],
+    gates: {},
+    seen: {},
     handoff: null,
     resumes: [],
-    browser: source && { source, status: "idle", attachedAt: now, updatedAt: now },
+    browser: source && {
+      source,
+      ...(endpoint !== undefined && { endpoint }),
+      status: "idle",
+      attachedAt: now,
+      updatedAt: now,
+    },
   };
 }
 
@@ -113,7 +148,8 @@ export function nextDeadline(state: SandboxState): number | null {
     ...Object.values(state.draining),
     ...(isOpen(state.handoff) && state.handoff.expiresAt !== undefined ? [state.handoff.expiresAt] : []),
     ...(state.control.graceUntil !== undefined ? [state.control.graceUntil] : []),
-    ...state.resumes.flatMap((resume) => resume.releaseAt ?? []),
+    ...Object.values(state.seen).map(({ until }) => until),
+    ...state.resumes.flatMap(({ releaseAt, heldUntil }) => releaseAt ?? heldUntil ?? []),
   ];
   return deadlines.length === 0 ? null : Math.min(...deadlines);
 }

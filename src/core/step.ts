@@ -93,12 +93,23 @@ export function moveControl(
     const { phase, since, graceUntil } = state.control;
     return { ...state, control: { ...next, phase, since, ...(graceUntil !== undefined && { graceUntil }) } };
   }
-  const quiet = from.kind === "nobody" && state.control.phase === "active";
-  const waiting = quiet ? [] : state.gates;
-  return {
+  const moved: SandboxState = {
     ...state,
     epoch: epochAfter(state.epoch, now),
-    control: { ...next, phase: waiting.length === 0 ? "active" : "draining", since: now },
+    control: { ...next, phase: "active", since: now },
+    draining: {},
+    seen: {},
+  };
+  const quiet = from.kind === "nobody" && state.control.phase === "active";
+  return quiet ? moved : drainAll(moved, now);
+}
+
+/** Waits for every gate; with none there is nothing to wait for. */
+export function drainAll(state: SandboxState, now: number): SandboxState {
+  const waiting = Object.keys(state.gates);
+  return {
+    ...state,
+    control: { ...state.control, phase: waiting.length === 0 ? "active" : "draining", since: now },
     draining: Object.fromEntries(waiting.map((gateId) => [gateId, now + GATE_LEASE_MS])),
   };
 }

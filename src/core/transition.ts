@@ -1,10 +1,12 @@
 /** The state machine of one sandbox: `(state, command, now)` to the next state and its events. Pure, no I/O, no clock. */
 import type { Command } from "./commands.ts";
 import * as control from "./control.ts";
+import * as gates from "./gates.ts";
 import * as handoff from "./handoff.ts";
 import * as resume from "./resume.ts";
+import * as sightings from "./sightings.ts";
 import type { SandboxState } from "./state.ts";
-import { announce, changed, same, type Step, type Transition } from "./step.ts";
+import { announce, changed, same, silently, type Step, type Transition } from "./step.ts";
 
 /**
  * @param now the store's time, epoch milliseconds; never before `state.updatedAt` (an older clock is lifted to it).
@@ -36,22 +38,30 @@ function apply(state: SandboxState, command: Command, now: number): Transition {
       return control.release(state, command, now);
     case "control.pass":
       return control.pass(state, command, now);
-    case "controller.away":
-      return control.away(state, command, now);
-    case "controller.back":
-      return control.back(state, command, now);
+    case "control.fence":
+      return control.fence(state, command, now);
+    case "controller.here":
+      return sightings.here(state, command, now);
+    case "controller.left":
+      return sightings.left(state, command, now);
     case "gate.open":
-      return control.openGate(state, command);
+      return gates.open(state, command, now);
     case "gate.close":
-      return control.closeGate(state, command, now);
+      return gates.close(state, command, now);
     case "gate.drained":
-      return control.drained(state, command, now);
+      return gates.drained(state, command, now);
     case "gate.renew":
-      return control.renew(state, command, now);
+      return gates.renew(state, command, now);
+    case "gate.status":
+      return gates.report(state, command, now);
+    case "node.gone":
+      return gates.nodeGone(state, command, now);
     case "resume.claim":
       return resume.claim(state, command, now);
     case "resume.answer":
       return resume.answer(state, command, now);
+    case "resume.held":
+      return resume.held(state, command, now);
     case "resume.away":
       return resume.away(state, command, now);
     case "browser.attach": {
@@ -60,17 +70,23 @@ function apply(state: SandboxState, command: Command, now: number): Transition {
       const browser = { source: command.source, status: "idle" as const, attachedAt, updatedAt: now };
       return changed(announce(state, { ...state, browser }, "browser.changed", now, command.by));
     }
-    case "browser.status": {
-      if (!state.browser || state.browser.status === command.status) return same;
-      const browser = { ...state.browser, status: command.status, updatedAt: now };
-      return changed(announce(state, { ...state, browser }, "browser.changed", now));
+    case "browser.endpoint": {
+      if (!state.browser || state.browser.endpoint === command.endpoint) return same;
+      return silently({ ...state, browser: { ...state.browser, endpoint: command.endpoint } });
     }
     case "tick":
       return same;
   }
 }
 
-const DEADLINES = [control.endLeases, handoff.expire, control.endGrace, resume.endClaims];
+const DEADLINES = [
+  gates.endLease,
+  handoff.expire,
+  sightings.endSighting,
+  control.endGrace,
+  resume.endHold,
+  resume.endClaim,
+];
 
 /** Applies deadlines until none is due. Each removes the deadline it acts on, so this ends. */
 function applyDeadlines(state: SandboxState, now: number): Step {

@@ -7,9 +7,10 @@ import type { Sandbox } from "../../protocol/sandbox.ts";
 import { nanoid } from "nanoid";
 import type { BrowserLink } from "../browser/browser.ts";
 import type { Driver } from "../core/access.ts";
-import { GATE_LEASE_MS, type Command } from "../core/commands.ts";
-import type { Outcome } from "./dispatch.ts";
-import { Gate, type Aim } from "./gate.ts";
+import { GATE_LEASE_MS, type Command, type CommandOf } from "../core/commands.ts";
+import { sandboxNotFound, type Outcome } from "./dispatch.ts";
+import { publicView, type SandboxState } from "../core/state.ts";
+import { Gate, type Aim, type Known } from "./gate.ts";
 import { Preview } from "./preview.ts";
 import { TabNumbers } from "./tab-numbers.ts";
 import type { RoomContext } from "./context.ts";
@@ -20,6 +21,8 @@ export interface AttachmentHooks {
   readonly broadcast: (message: DownMessage) => void;
   readonly send: (connectionId: string, message: DownMessage) => void;
   readonly current: () => Sandbox;
+  /** The store knows other than what events have told. */
+  readonly missed: () => void;
 }
 
 interface Attached {
@@ -48,6 +51,7 @@ export class Attachment {
   /** The browser's status goes to the store in order. */
   #reports: Promise<void> = Promise.resolve();
   #waiting = 0;
+  #replacing = false;
   readonly #numbers = new TabNumbers();
   #closed = false;
 
@@ -82,10 +86,14 @@ export class Attachment {
   update(sandbox: Sandbox): void {
     const attached = this.#attached;
     attached?.gate.update(sandbox);
-    if (sandbox.browser && attached && sandbox.browser.attachedAt !== attached.attachedAt) {
-      this.#queue(() => this.#detach());
-      this.#queue(() => this.#attach());
-    }
+    if (!sandbox.browser || !attached || sandbox.browser.attachedAt === attached.attachedAt) return;
+    if (this.#replacing) return;
+    this.#replacing = true;
+    this.#queue(async () => {
+      this.#replacing = false;
+      await this.#detach();
+      await this.#attach();
+    });
   }
 
   /** @throws BatonError `not_controller`, `browser_unavailable`, `stale_tab`, `invalid_message`, `input_overflow` */
@@ -150,18 +158,31 @@ export class Attachment {
     const wanted = (): boolean => !this.#closed;
     const loaded = await untilStored(() => this.#context.store.load(this.#sandboxId), wanted);
     if (!loaded?.state.browser || this.#closed) return;
+    await this.#forgetGone(loaded.state);
     const gateId = nanoid();
-    const link = this.#context.browsers.attach(this.#sandboxId, loaded.state.browser.source);
+    const { source, attachedAt } = loaded.state.browser;
+    const link = this.#context.browsers.attach(this.#sandboxId, source);
+    const register: CommandOf<"gate.open"> = {
+      type: "gate.open",
+      gateId,
+      nodeId: this.#context.nodeId,
+      attachedAt,
+    };
     const gate = new Gate({
       link,
       metrics: this.#context.metrics,
       shownTab: () => this.tabs.find(({ active }) => active)?.number,
-      drained: (epoch) => this.#persist(gateId, () => ({ type: "gate.drained", gateId, epoch })),
+      drained: async (epoch) => {
+        const outcome = await this.#persist(gateId, () => ({ type: "gate.drained", gateId, epoch }));
+        // Too late: its lease had run out, and it was passed over.
+        if (outcome && !Object.hasOwn(outcome.state.gates, gateId)) gate.unprove();
+      },
       renew: async (epoch) => {
         await this.#hooks.dispatch({ type: "gate.renew", gateId, epoch, leaseMs: GATE_LEASE_MS });
       },
+      confirm: () => this.#confirm(register, link),
     });
-    this.#attached = { gateId, attachedAt: loaded.state.browser.attachedAt, link, gate };
+    this.#attached = { gateId, attachedAt, link, gate };
     link.subscribe({
       status: () => this.#status(gateId, link),
       tabs: () =>
@@ -170,17 +191,57 @@ export class Attachment {
         this.#hooks.broadcast({ type: "browser.dialog", sandboxId: this.#sandboxId, dialog }),
     });
     // Registered before it lets anything through: from here on no drain ends without this gate.
-    const register = () => this.#hooks.dispatch({ type: "gate.open", gateId });
+    let askedAt = 0;
+    let registered: Outcome | undefined;
     try {
-      if (!(await untilStored(register, wanted))) return;
+      registered = await untilStored(() => {
+        askedAt = performance.now();
+        return this.#hooks.dispatch(register);
+      }, wanted);
+      if (!registered) return;
     } catch (error) {
       this.#attached = null;
       await link.close();
       return ignoreMissing(error);
     }
-    gate.open(this.#hooks.current());
+    const current = this.#hooks.current();
+    // The replica may be ahead of what the store answered, or behind it.
+    gate.open(current.epoch > registered.state.epoch ? current : publicView(registered.state), askedAt);
     this.#status(gateId, link);
     this.preview.use(link);
+  }
+
+  /** What the store says now, once it knows this gate: a drain forgets one that was silent for its lease. */
+  async #confirm(register: CommandOf<"gate.open">, link: BrowserLink): Promise<Known> {
+    const { store } = this.#context;
+    const before = this.#hooks.current();
+    const confirmed = await store.confirm(this.#sandboxId);
+    if (!confirmed) throw sandboxNotFound(this.#sandboxId);
+    let { state } = confirmed;
+    if (state.epoch < before.epoch) {
+      // The store came back without what was already in force.
+      await this.#hooks.dispatch({ type: "control.fence", epoch: before.epoch });
+      this.#hooks.missed();
+      throw new BatonError(
+        "unavailable",
+        "The store lost its last changes, and control is being settled anew. Look who drives, then send it again.",
+      );
+    }
+    if (!Object.hasOwn(state.gates, register.gateId)) {
+      ({ state } = await this.#hooks.dispatch(register));
+      this.#status(register.gateId, link);
+    }
+    if (state.seq !== this.#hooks.current().seq) this.#hooks.missed();
+    return publicView(state);
+  }
+
+  /** A node that was killed leaves what it saw of the browser behind. */
+  async #forgetGone(state: SandboxState): Promise<void> {
+    const gone = new Set(Object.values(state.gates).flatMap(({ nodeId, status }) => (status ? nodeId : [])));
+    for (const nodeId of gone) {
+      if (this.#context.nodes.isLiving(nodeId)) continue;
+      await this.#hooks.dispatch({ type: "node.gone", nodeId }).catch(() => {});
+    }
   }
 
   async #detach(): Promise<void> {
@@ -196,24 +257,24 @@ export class Attachment {
     await link.close();
     await this.#reports;
     await this.#hooks.dispatch({ type: "gate.close", gateId }).catch(ignoreMissing);
-    await this.#hooks.dispatch({ type: "browser.status", status: "idle" }).catch(ignoreMissing);
   }
 
   #status(gateId: string, link: BrowserLink): void {
     // What is true when its turn comes: an earlier status must not overwrite it.
-    const report = (): Command => ({ type: "browser.status", status: link.status });
-    this.#reports = this.#reports.then(() => this.#persist(gateId, report));
+    const report = (): Command => ({ type: "gate.status", gateId, status: link.status });
+    this.#reports = this.#reports.then(async () => void (await this.#persist(gateId, report)));
   }
 
   /** Until it is stored or this gate is gone: others wait for it. */
-  async #persist(gateId: string, command: () => Command): Promise<void> {
+  async #persist(gateId: string, command: () => Command): Promise<Outcome | undefined> {
     const wanted = (): boolean => this.#attached?.gateId === gateId;
-    if (!wanted()) return;
+    if (!wanted()) return undefined;
     try {
-      await untilStored(() => this.#hooks.dispatch(command()), wanted);
+      return await untilStored(() => this.#hooks.dispatch(command()), wanted);
     } catch (error) {
-      if (error instanceof BatonError && error.code === "sandbox_not_found") return;
-      this.#context.log.error({ err: error, sandboxId: this.#sandboxId }, "a gate could not report");
+      if (!(error instanceof BatonError && error.code === "sandbox_not_found"))
+        this.#context.log.error({ err: error, sandboxId: this.#sandboxId }, "a gate could not report");
+      return undefined;
     }
   }
 }

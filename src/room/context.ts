@@ -11,6 +11,14 @@ export interface RoomContext {
   readonly settings: RoomSettings;
   readonly metrics: Metrics;
   readonly log: Logger;
+  /** Unique among all nodes and their restarts. */
+  readonly nodeId: string;
+  readonly nodes: {
+    /** Whether a node was heard of lately. True while nothing is known. */
+    readonly isLiving: (nodeId: string) => boolean;
+    /** A message of that node arrived. */
+    readonly heard: (nodeId: string) => void;
+  };
   /** Unique among this process's rooms. */
   readonly stream: number;
   /** Resolves when the sandbox's last room on this node has let go of the browser. */

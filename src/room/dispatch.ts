@@ -6,10 +6,14 @@ import type { Handoff } from "../../protocol/handoff.ts";
 import type { Command } from "../core/commands.ts";
 import { nextDeadline, type SandboxState } from "../core/state.ts";
 import { transition } from "../core/transition.ts";
-import type { CommitRecord, Store } from "../store/store.ts";
+import type { CommitRecord, CommitResult, Store } from "../store/store.ts";
 
 /** Conflicts in a row before the caller is told; each means that somebody else's commit got through. */
 const MAX_ATTEMPTS = 32;
+/** Commits without an answer in one call; the store takes its time limit for each. */
+const MAX_UNANSWERED = 1;
+/** Longest time that a call goes on trying. */
+const DISPATCH_MS = 5_000;
 
 /** Says that two calls with one idempotency key are the same call. */
 export interface Request {
@@ -35,8 +39,9 @@ export function requestOf(operation: string, key: string | undefined, params: un
 }
 
 /**
+ * A commit that the store did not answer is tried again under its key: it happens once, and this call learns of it.
  * @throws BatonError the state machine's refusal, `sandbox_not_found`, `idempotency_conflict`, `conflict`, or
- *   `unavailable` from the store
+ *   `unavailable` from the store, after which the change may be in or not: the same key finds out
  */
 export async function dispatch(
   store: Store,
@@ -46,23 +51,33 @@ export async function dispatch(
 ): Promise<Outcome> {
   const key = request?.key ?? nanoid();
   const fingerprint = request?.fingerprint ?? "";
-  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+  const deadline = performance.now() + DISPATCH_MS;
+  let unanswered = 0;
+  for (let attempt = 0; attempt < MAX_ATTEMPTS && performance.now() < deadline; attempt += 1) {
     const loaded = await store.load(sandboxId, key);
     if (!loaded) throw sandboxNotFound(sandboxId);
-    if (loaded.record) return repeated(loaded.state, loaded.record, fingerprint);
+    if (loaded.record) return recorded(loaded.state, loaded.record, fingerprint, unanswered === 0);
     const step = transition(loaded.state, command, loaded.now);
     if (step.kind === "refused") throw step.error;
     // A request with a key that changes nothing is remembered too: its late repetition must not change something.
     if (step.kind === "same" && !request)
       return { state: loaded.state, handoff: loaded.state.handoff, repeated: false };
     const state = step.kind === "same" ? loaded.state : step.state;
-    const result = await store.commit(sandboxId, {
-      expectedVersion: loaded.version,
-      next: state,
-      events: step.kind === "same" ? [] : step.events,
-      dueAt: nextDeadline(state),
-      record: { key, fingerprint, handoff: state.handoff, seq: state.seq },
-    });
+    let result: CommitResult;
+    try {
+      result = await store.commit(sandboxId, {
+        expectedVersion: loaded.version,
+        decidedAt: loaded.now,
+        next: state,
+        events: step.kind === "same" ? [] : step.events,
+        dueAt: nextDeadline(state),
+        record: { key, fingerprint, handoff: state.handoff, seq: state.seq },
+      });
+    } catch (error) {
+      unanswered += 1;
+      if (!(error instanceof BatonError && error.retryable) || unanswered > MAX_UNANSWERED) throw error;
+      continue;
+    }
     if (result.kind === "committed") return { state, handoff: state.handoff, repeated: false };
     if (result.kind === "missing") throw sandboxNotFound(sandboxId);
     // `repeated`: it is in already, and the next load finds its record. `conflict`: decide anew.
@@ -81,12 +96,18 @@ export function sandboxNotFound(sandboxId: string): BatonError {
   );
 }
 
-function repeated(state: SandboxState, record: CommitRecord, fingerprint: string): Outcome {
+/** @param repeated the record is of an earlier call, not of an attempt of this one that was not answered */
+function recorded(
+  state: SandboxState,
+  record: CommitRecord,
+  fingerprint: string,
+  repeated: boolean,
+): Outcome {
   if (record.fingerprint !== fingerprint) {
     throw new BatonError(
       "idempotency_conflict",
       "This idempotency key was used for a different request. Use a new key for a new request.",
     );
   }
-  return { state, handoff: record.handoff, repeated: true };
+  return { state, handoff: record.handoff, repeated };
 }

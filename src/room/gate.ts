@@ -1,12 +1,13 @@
 /**
  * The last check before anything reaches a browser: one per browser and node. It lets through only the input of the
- * party that may drive in the epoch it knows, and proves to the others that nothing older is under way (C1 to C6).
+ * party that may drive in the epoch it knows, only for a short time after the store confirmed that epoch, and proves
+ * to the others that nothing older is under way (C1 to C6).
  */
 import { BatonError } from "../../protocol/errors.ts";
 import type { InputEvent } from "../../protocol/input.ts";
 import type { Sandbox } from "../../protocol/sandbox.ts";
 import { isNamed, mayDrive, type Driver } from "../core/access.ts";
-import { GATE_LEASE_MS } from "../core/commands.ts";
+import { GATE_LEASE_MS, GATE_PROOF_MS } from "../core/commands.ts";
 import { BrowserError, type BrowserLink } from "../browser/browser.ts";
 import type { Metrics } from "../ops/metrics.ts";
 
@@ -19,7 +20,15 @@ export interface GateOptions {
   readonly drained: (epoch: number) => Promise<void>;
   /** The page has not answered yet: keep the others waiting. */
   readonly renew: (epoch: number) => Promise<void>;
+  /**
+   * Asks the store who drives, and makes sure that drains know of this gate. What it resolves to was true at a moment
+   * after the call. Rejects with `BatonError` when that cannot be known.
+   */
+  readonly confirm: () => Promise<Known>;
 }
+
+/** Inputs that wait for the store's word at a time; more are refused. */
+const MAX_UNPROVEN = 256;
 
 /** What the sender of input believed: refused when it is no longer so. */
 export interface Aim {
@@ -27,7 +36,7 @@ export interface Aim {
   readonly tab?: number;
 }
 
-type Known = Pick<Sandbox, "epoch" | "control">;
+export type Known = Pick<Sandbox, "epoch" | "control">;
 
 export class Gate {
   readonly #options: GateOptions;
@@ -35,37 +44,67 @@ export class Gate {
   #known: Known | null = null;
   #open = false;
   #draining: Promise<void> | null = null;
+  /** Until then, by this process's monotonic clock, the store's last word counts (C3). */
+  #provenUntil = -Infinity;
+  #proving: Promise<void> | null = null;
+  #unproven = 0;
+  /** Grows with each `unprove`. */
+  #doubts = 0;
+  /** Newest epoch for which this gate said that nothing older is under way. */
+  #acknowledged = 0;
 
   constructor(options: GateOptions) {
     this.#options = options;
   }
 
-  /** Nothing passes before this. Everybody must know of the gate by then: a drain waits for those it knows (C2). */
-  open(known: Known): void {
+  /**
+   * Nothing passes before this. Everybody must know of the gate by then: a drain waits for those it knows (C2).
+   * @param askedAt when the store was asked for that, by `performance.now()`: what it answered is a first proof (C3)
+   */
+  open(known: Known, askedAt: number): void {
     this.#open = true;
     this.update(known);
+    this.#provenUntil = askedAt + GATE_PROOF_MS;
   }
 
   /** Learns a newer state. The old holder is shut out before this returns; the drain goes on by itself. */
   update(known: Known): void {
     if (!this.#open) return;
     if (this.#known && known.epoch < this.#known.epoch) return;
+    const moved = known.epoch !== this.#known?.epoch || this.#known.control.phase !== known.control.phase;
     this.#known = known;
     if (known.control.phase === "draining") this.#draining ??= this.#drain();
+    // Granted without this gate's word: it may have been passed over, and no drain would wait for it.
+    else if (moved && this.#acknowledged !== known.epoch) this.unprove();
+  }
+
+  /** Lets nothing through until the store has confirmed again who drives, and that drains know of this gate. */
+  unprove(): void {
+    this.#provenUntil = -Infinity;
+    this.#doubts += 1;
   }
 
   /**
    * Puts a batch into the page. Resolves when the browser has handled it.
    * @param aim what the sender believed: epoch and tab, as far as it said so
-   * @throws BatonError `not_controller`, `browser_unavailable`, `invalid_message`, `input_overflow`
+   * @throws BatonError `not_controller`, `browser_unavailable`, `invalid_message`, `input_overflow`, `unavailable`
+   *   when the store cannot say who drives
    */
   async submit(driver: Driver, aim: Aim, events: readonly InputEvent[]): Promise<void> {
     const leaving = events.every(isWayOut);
-    const refusal =
+    const refusal = (): BatonError | null =>
       this.#refusal(driver, aim, leaving) ?? (events.every(isRelease) ? null : this.#stale(aim));
-    if (refusal) {
+    try {
+      // A refusal needs no proof: it is always safe.
+      const early = refusal();
+      if (early) throw early;
+      if (!this.#proven()) await this.#untilProven();
+      else if (this.#provenUntil - performance.now() < GATE_PROOF_MS / 2) this.#prove().catch(() => {});
+      const late = refusal();
+      if (late) throw late;
+    } catch (error) {
       this.#options.metrics.inputs.inc({ outcome: "refused" }, events.length);
-      throw refusal;
+      throw error;
     }
     const admitted = this.#known?.epoch;
     // The link may keep an event back for a moment; what leaves after control or the tab moved is dropped there (C6).
@@ -74,6 +113,7 @@ export class Gate {
         event,
         () =>
           this.#known?.epoch === admitted &&
+          this.#proven() &&
           !this.#refusal(driver, aim, leaving) &&
           (isRelease(event) || !this.#stale(aim)),
       ),
@@ -92,6 +132,49 @@ export class Gate {
     await this.#options.link.drain();
   }
 
+  #proven(): boolean {
+    return performance.now() < this.#provenUntil;
+  }
+
+  /** @throws BatonError `unavailable`, `input_overflow`, `sandbox_not_found` */
+  async #untilProven(): Promise<void> {
+    if (this.#unproven >= MAX_UNPROVEN) {
+      throw new BatonError(
+        "input_overflow",
+        "The store has not yet confirmed who drives, and too much input waits for it. Send it again in a moment.",
+      );
+    }
+    this.#unproven += 1;
+    try {
+      await this.#prove();
+    } finally {
+      this.#unproven -= 1;
+    }
+    if (!this.#proven()) throw unproven();
+  }
+
+  /** The time counts from before the question: whatever delayed the answer, the proof is no younger than that. */
+  #prove(): Promise<void> {
+    this.#proving ??= (async () => {
+      try {
+        for (let doubts = -1; doubts !== this.#doubts;) {
+          const askedAt = performance.now();
+          doubts = this.#doubts;
+          const known = await this.#options.confirm();
+          // A doubt that came up meanwhile is not answered by this.
+          if (doubts !== this.#doubts) continue;
+          this.update(known);
+          doubts = this.#doubts;
+          // An event that came meanwhile may have told more than the answer: its commit is then the younger proof.
+          this.#provenUntil = askedAt + GATE_PROOF_MS;
+        }
+      } finally {
+        this.#proving = null;
+      }
+    })();
+    return this.#proving;
+  }
+
   async #drain(): Promise<void> {
     const stop = this.#options.metrics.drainSeconds.startTimer();
     const renewing = setInterval(() => {
@@ -107,6 +190,7 @@ export class Gate {
         if (known?.control.phase !== "draining" || known.epoch === drained) break;
         drained = known.epoch;
         await this.#options.link.drain();
+        this.#acknowledged = drained;
         await this.#options.drained(drained);
       }
     } finally {
@@ -152,10 +236,18 @@ export class Gate {
       return (
         this.#refusal(driver, aim, leaving) ??
         this.#stale(aim) ??
+        (this.#proven() ? null : unproven()) ??
         notController(this.#known, driver, aim.epoch)
       );
     return new BatonError(reason.code, reason.message, undefined, { cause: reason });
   }
+}
+
+function unproven(): BatonError {
+  return new BatonError(
+    "unavailable",
+    "The gateway cannot reach its store, so it cannot tell who may drive: input stops until it can. Watching goes on.",
+  );
 }
 
 function notController(known: Known | null, driver: Driver, epoch: number | undefined): BatonError {

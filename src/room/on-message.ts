@@ -90,15 +90,7 @@ export function onMessage(session: Session, message: Greeted): void {
     case "resume.claim":
       return session.enqueue(message, async () => {
         authorize(session, "resume.claim");
-        const { requestId } = message;
-        const by = { name: session.name, role: session.role };
-        await session.roomOf(message.sandboxId).dispatch({
-          type: "resume.claim",
-          requestId,
-          clientId: session.clientId,
-          sessionId: session.connectionId,
-          by,
-        });
+        await session.roomOf(message.sandboxId).attendance.claimResume(session, message.requestId);
         return done(message.id);
       });
     case "resume.answer":

@@ -197,12 +197,12 @@ export class Operations {
     try {
       const { idempotencyKey, ...rest } = params;
       const request = requestOf(operation, idempotencyKey, rest);
-      const outcome = await room.dispatch(
-        { ...command, by: { name: caller.name, role: caller.role } },
-        request,
-      );
-      // Whoever was passed the browser and is not here has the grace time to come (H5).
-      if (command.type === "control.pass" && command.to !== "ai") room.checkAway(command.to);
+      const receiver = command.type === "control.pass" && command.to !== "ai" ? command.to : claimant;
+      const seen = receiver === undefined ? undefined : room.attendance.sightingOf(receiver);
+      const by = { name: caller.name, role: caller.role };
+      const outcome = await room.dispatch({ ...command, by, ...(seen && { seen }) }, request);
+      // Whoever was passed the browser and is nowhere has the grace time to come (H5).
+      if (receiver !== claimant && receiver !== undefined && !seen) room.attendance.away(receiver);
       // A repeated claim is answered as the first time, whoever drives by now (H6).
       const mustHold = outcome.repeated ? undefined : claimant;
       const committed = publicView(outcome.state);

@@ -15,14 +15,18 @@ import {
   type SandboxEvent,
 } from "../../protocol/sandbox.ts";
 import type { Command } from "../core/commands.ts";
-import { deliverable } from "../core/resume.ts";
-import type { Resume, SandboxState } from "../core/state.ts";
-import type { Catchup, Unsubscribe } from "../store/store.ts";
+import type { Catchup, NodeMembers, SandboxListener, Unsubscribe } from "../store/store.ts";
 import { Attachment } from "./attachment.ts";
 import { dispatch, sandboxNotFound, type Outcome, type Request } from "./dispatch.ts";
+import { Attendance } from "./attendance.ts";
+import { Presence } from "./presence.ts";
+import { ResumeDelivery } from "./resume-delivery.ts";
 import { standsFor, type Client, type JoinOptions, type Member } from "./member.ts";
 import type { RoomContext } from "./context.ts";
 import { untilStored } from "./until-stored.ts";
+
+/** Events kept while the past is being read; more are read again instead. */
+const MAX_HELD = 1_000;
 
 interface Waiter {
   readonly check: (sandbox: Sandbox) => boolean;
@@ -33,6 +37,9 @@ interface Waiter {
 export class Room {
   readonly sandboxId: string;
   readonly attachment: Attachment;
+  readonly attendance: Attendance;
+  readonly #presence: Presence;
+  readonly #resumes: ResumeDelivery;
   readonly #context: RoomContext;
   readonly #members = new Map<string, Member>();
   readonly #waiters = new Set<Waiter>();
@@ -42,9 +49,9 @@ export class Room {
   #removed = false;
   #closed = false;
   #refilling = false;
-  /** What the room reports of its members goes to the store in order: a late `away` must not follow its `back`. */
-  #reports: Promise<void> = Promise.resolve();
-  #presenceQueued = false;
+  #refillAgain = false;
+  /** Events that came while the past was being read. */
+  readonly #held: SandboxEvent[] = [];
 
   private constructor(sandbox: Sandbox, context: RoomContext) {
     this.sandboxId = sandbox.sandboxId;
@@ -55,6 +62,28 @@ export class Room {
       broadcast: (message) => this.#broadcast(message),
       send: (connectionId, message) => this.#members.get(connectionId)?.client.send(message),
       current: () => this.#sandbox,
+      missed: () => void this.#refill(),
+    });
+    this.#presence = new Presence(context, {
+      sandboxId: this.sandboxId,
+      here: () => this.#here(),
+      changed: () => this.#broadcast({ type: "presence", sandboxId: this.sandboxId, members: this.presence }),
+    });
+    this.attendance = new Attendance(context, {
+      sandboxId: this.sandboxId,
+      members: this.#members,
+      presence: this.#presence,
+      controller: () => this.#sandbox.control.controller,
+      dispatch: (command) => this.dispatch(command),
+      hold: () => this.hold(),
+      removed: () => this.#removed,
+      closed: () => this.#closed,
+    });
+    this.#resumes = new ResumeDelivery(context, {
+      sandboxId: this.sandboxId,
+      members: this.#members,
+      reported: () => this.attendance.reported,
+      open: () => !this.#closed,
     });
   }
 
@@ -63,23 +92,34 @@ export class Room {
    * @throws BatonError `sandbox_not_found`, `unavailable`
    */
   static async open(sandboxId: string, context: RoomContext): Promise<Room> {
-    const early: SandboxEvent[] = [];
+    const early: ((room: Room) => void)[] = [];
     let room: Room | null = null;
     let removedEarly = false;
-    const unsubscribe = await context.store.subscribe(sandboxId, {
-      event: (event) => (room ? room.#receive(event) : early.push(event)),
+    const tell = (what: (room: Room) => void): void => {
+      if (room) what(room);
+      else early.push(what);
+    };
+    const listener: SandboxListener = {
+      event: (event) => tell((to) => to.#receive(event)),
+      roster: (change) => tell((to) => to.#heard(change)),
+      lost: () => tell((to) => to.#reconnected()),
       removed: () => {
         removedEarly = true;
         if (room) room.#remove();
       },
-    });
+    };
+    const unsubscribe = await context.store.subscribe(sandboxId, listener);
     try {
       const read = await context.store.read(sandboxId, null);
       if (read?.kind !== "snapshot" || removedEarly) throw sandboxNotFound(sandboxId);
-      room = new Room(read.snapshot, context);
-      room.#unsubscribe = unsubscribe;
-      for (const event of early) room.#receive(event);
-      return room;
+      const opened = new Room(read.snapshot, context);
+      opened.#unsubscribe = unsubscribe;
+      await opened.#presence.read();
+      // From here on nothing is awaited: what came early is told before what comes now.
+      room = opened;
+      for (const what of early) what(opened);
+      if (removedEarly) throw sandboxNotFound(sandboxId);
+      return opened;
     } catch (error) {
       unsubscribe();
       throw error;
@@ -90,14 +130,9 @@ export class Room {
     return this.#sandbox;
   }
 
+  /** Who is in the room, on this node and on others. */
   get presence(): PresentMember[] {
-    const seen = [...this.#members.values()].filter(({ passive }) => !passive);
-    return seen.map(({ client }) => ({
-      connectionId: client.connectionId,
-      name: client.name,
-      role: client.role,
-      watching: this.attachment.preview.watches(client.connectionId),
-    }));
+    return this.#presence.members;
   }
 
   get idle(): boolean {
@@ -141,9 +176,9 @@ export class Room {
     this.#greet(member, id, since, past);
     if (passive) return;
     this.attachment.need();
-    this.#queuePresence();
-    if (standsFor(client, this.#sandbox.control.controller)) this.#controllerBack(client.name);
-    if (resume) this.#deliverResume(member);
+    this.#presence.queue();
+    if (standsFor(client, this.#sandbox.control.controller)) this.attendance.controllerHere();
+    if (resume) this.#resumes.deliver(member);
   }
 
   leave(connectionId: string): void {
@@ -151,21 +186,30 @@ export class Room {
     if (member) this.#depart(member);
   }
 
-  /** Starts the grace time if `name` drives and has no connection here any more (H5). */
-  checkAway(name: string): void {
-    if (this.#sandbox.control.controller !== name) return;
-    const { graceMs } = this.#context.settings;
-    this.#report(() => (this.#isHere(name) ? null : { type: "controller.away", controller: name, graceMs }));
+  /** Says again who is connected here, for whoever relies on it. */
+  vouch(): void {
+    this.#presence.repeat();
+    this.attendance.vouch();
+  }
+
+  /** The other nodes have forgotten this one: it tells them anew. */
+  reannounce(): void {
+    this.#presence.announce();
+  }
+
+  nodeGone(nodeId: string): void {
+    this.#presence.nodeGone(nodeId);
+    if (this.#sandbox.browser) this.attendance.report(() => ({ type: "node.gone", nodeId }));
   }
 
   watch(client: Client, options: PreviewOptions): void {
     this.attachment.preview.start(client.connectionId, client, options);
-    this.#queuePresence();
+    this.#presence.queue();
   }
 
   unwatch(connectionId: string): void {
     this.attachment.preview.stop(connectionId);
-    this.#queuePresence();
+    this.#presence.queue();
   }
 
   /**
@@ -210,7 +254,31 @@ export class Room {
     this.#closed = true;
     this.#unsubscribe();
     for (const waiter of this.#waiters) waiter.reject(shuttingDown());
-    await Promise.all([this.attachment.close(), this.#reports]);
+    await Promise.all([this.attachment.close(), this.attendance.reported, this.#presence.close()]);
+  }
+
+  #here(): PresentMember[] {
+    const seen = [...this.#members.values()].filter(({ passive }) => !passive);
+    return seen.map(({ client }) => ({
+      connectionId: client.connectionId,
+      name: client.name,
+      role: client.role,
+      watching: this.attachment.preview.watches(client.connectionId),
+    }));
+  }
+
+  #heard(change: NodeMembers): void {
+    this.#presence.heard(change);
+  }
+
+  /** The subscription broke off for a while: anything may have been missed. */
+  #reconnected(): void {
+    void this.#refill();
+    this.#presence.read().then(
+      () => this.#broadcast({ type: "presence", sandboxId: this.sandboxId, members: this.presence }),
+      () => {},
+    );
+    this.vouch();
   }
 
   #greet(member: Member, id: string, since: Position | null, past: Catchup): void {
@@ -242,6 +310,14 @@ export class Room {
   }
 
   #receive(event: SandboxEvent): void {
+    // What comes while the past is being read may be of a history that this replica is not of.
+    if (this.#refilling) {
+      this.#held.push(event);
+      if (this.#held.length < MAX_HELD) return;
+      this.#held.length = 0;
+      this.#refillAgain = true;
+      return;
+    }
     if (event.seq <= this.#sandbox.seq) return;
     if (event.seq > this.#sandbox.seq + 1) return void this.#refill();
     this.#sandbox = applyEvent(this.#sandbox, event);
@@ -250,8 +326,17 @@ export class Room {
     this.attachment.update(this.#sandbox);
     const text = encodeDown({ type: "event", event });
     for (const member of this.#members.values()) this.#give(member, event, text);
+    this.#settleWaiters();
+    if (event.changes.control || event.changes.resume) this.#resumes.deliver();
+    const { controller } = this.#sandbox.control;
+    // They were given the browser by somebody else, or are taken for gone, and are here.
+    if (event.changes.control && controller !== undefined && event.by?.name !== controller) {
+      if (this.attendance.isHere(controller)) this.attendance.controllerHere();
+    }
+  }
+
+  #settleWaiters(): void {
     for (const waiter of this.#waiters) if (waiter.check(this.#sandbox)) waiter.resolve(this.#sandbox);
-    if (event.changes.control || event.changes.resume) this.#deliverResume();
   }
 
   #give(member: Member, event: SandboxEvent, text: string): void {
@@ -263,20 +348,25 @@ export class Room {
     }
   }
 
-  /** The subscription lost events: read them from the log; what the log no longer has costs members a reconnect. */
+  /**
+   * The subscription lost events: reads them from the log, for as long as it takes to reach the store. What the log no
+   * longer has, or never had in this form, costs members a reconnect.
+   */
   async #refill(): Promise<void> {
+    this.#refillAgain = true;
     if (this.#refilling) return;
     this.#refilling = true;
     try {
-      const { epoch, seq } = this.#sandbox;
-      const read = await this.#context.store.read(this.sandboxId, { epoch, seq });
-      if (!read) return this.#remove();
-      if (read.kind === "snapshot") {
-        this.#sandbox = read.snapshot;
-        this.attachment.update(this.#sandbox);
-        for (const { client } of this.#members.values()) client.lost();
-      } else {
-        for (const event of read.events) this.#receive(event);
+      while (this.#refillAgain && !this.#removed && !this.#closed) {
+        this.#refillAgain = false;
+        const { epoch, seq } = this.#sandbox;
+        const read = await untilStored(
+          async () => ({ past: await this.#context.store.read(this.sandboxId, { epoch, seq }) }),
+          () => !this.#closed && !this.#removed,
+        );
+        if (!read) return;
+        if (!read.past) return this.#remove();
+        this.#adopt(read.past);
       }
     } catch (error) {
       this.#context.log.error(
@@ -286,6 +376,29 @@ export class Room {
       for (const { client } of this.#members.values()) client.lost();
     } finally {
       this.#refilling = false;
+      for (const event of this.#held.splice(0)) this.#receive(event);
+    }
+  }
+
+  #adopt(past: Catchup): void {
+    if (past.kind === "events") {
+      this.#refilling = false;
+      for (const event of past.events) this.#receive(event);
+      this.#refilling = true;
+      return;
+    }
+    const before = this.#sandbox;
+    this.#sandbox = past.snapshot;
+    this.attachment.update(this.#sandbox);
+    for (const { client } of this.#members.values()) client.lost();
+    this.#settleWaiters();
+    this.#resumes.deliver();
+    if (past.snapshot.epoch < before.epoch) {
+      this.#context.log.warn(
+        { sandboxId: this.sandboxId, lost: before.seq - past.snapshot.seq },
+        "the store lost its last changes of this sandbox; control is settled anew from what is left",
+      );
+      this.attendance.report(() => ({ type: "control.fence", epoch: before.epoch }));
     }
   }
 
@@ -303,13 +416,13 @@ export class Room {
 
   /** Left, or was never quite here: others may have seen who is being joined, and waited for its leaving. */
   #depart(member: Member): void {
-    const { client, passive, resume } = member;
+    const { client, passive } = member;
     this.#forget(member);
     if (passive) return;
     this.attachment.preview.stop(client.connectionId);
-    this.#queuePresence();
-    this.checkAway(client.name);
-    if (resume) this.#resumeAway(client.clientId);
+    this.#presence.queue();
+    if (this.#sandbox.control.controller === client.name) this.attendance.away(client.name);
+    this.attendance.left(client.connectionId);
   }
 
   #forget(member: Member): void {
@@ -323,115 +436,6 @@ export class Room {
     const text = encodeDown(message);
     for (const { client, backlog } of this.#members.values()) if (!backlog) client.sendText(text);
   }
-
-  /** One list for all who came and went in this turn of the event loop. */
-  #queuePresence(): void {
-    if (this.#presenceQueued) return;
-    this.#presenceQueued = true;
-    setImmediate(() => {
-      this.#presenceQueued = false;
-      this.#broadcast({ type: "presence", sandboxId: this.sandboxId, members: this.presence });
-    });
-  }
-
-  #isHere(controller: string): boolean {
-    return [...this.#members.values()].some(
-      ({ client, passive }) => !passive && standsFor(client, controller),
-    );
-  }
-
-  #controllerBack(controller: string): void {
-    this.#report(() => (this.#isHere(controller) ? { type: "controller.back", controller } : null));
-  }
-
-  #resumeAway(clientId: string): void {
-    if (this.#sandbox.resume === null) return;
-    const { graceMs } = this.#context.settings;
-    this.#report(() =>
-      [...this.#members.values()].some(({ client, resume }) => resume && client.clientId === clientId)
-        ? null
-        : { type: "resume.away", clientId, graceMs },
-    );
-  }
-
-  /**
-   * R1: whoever takes prompts here is offered the one that waits; claims decide who gets it.
-   * @param joined offers to this one only, also what its client claimed on a connection that may be gone unnoticed
-   */
-  #deliverResume(joined?: Member): void {
-    const takers = (joined ? [joined] : [...this.#members.values()]).filter(
-      ({ resume, backlog }) => resume && !backlog,
-    );
-    if (takers.length === 0) return;
-    // After what is still to be reported: a claim that is being given up is offered again.
-    void this.#reports
-      .then(() =>
-        untilStored(
-          () => this.#context.store.load(this.sandboxId),
-          () => !this.#closed,
-        ),
-      )
-      .then(
-        (loaded) => {
-          if (!loaded) return;
-          const { state } = loaded;
-          const resume = deliverable(state) ?? (joined && claimedBefore(state, joined.client));
-          if (!resume) return;
-          const { requestId, prompt, handoff } = resume;
-          for (const member of takers) {
-            const { client } = member;
-            if (this.#members.get(client.connectionId) !== member) continue;
-            client.send({
-              type: "resume.prompt",
-              sandboxId: this.sandboxId,
-              requestId,
-              epoch: state.epoch,
-              prompt,
-              handoff,
-            });
-          }
-        },
-        (error: unknown) =>
-          this.#context.log.error(
-            { err: error, sandboxId: this.sandboxId },
-            "could not read the resume prompt",
-          ),
-      );
-  }
-
-  /**
-   * For what nobody waits for: a refusal means that the matter settled itself.
-   * @param what what is to be said when its turn comes; `null`: nothing any more
-   */
-  #report(what: () => Command | null): void {
-    const release = this.hold();
-    this.#reports = this.#reports
-      .then(async () => {
-        const step = async (): Promise<true> => {
-          const command = this.#removed ? null : what();
-          if (command) await this.dispatch(command);
-          return true;
-        };
-        if (!(await untilStored(step, () => !this.#closed))) throw shuttingDown();
-      })
-      .catch((error: unknown) => {
-        if (error instanceof BatonError && !error.retryable) return;
-        this.#context.log.error({ err: error, sandboxId: this.sandboxId }, "a background change failed");
-      })
-      .finally(release);
-  }
-}
-
-/** What this client took on another connection than this one; its agent may drive. */
-function claimedBefore(
-  { control, resumes }: SandboxState,
-  { clientId, connectionId }: Client,
-): Resume | undefined {
-  if (control.mode !== "ai" || control.phase !== "active") return undefined;
-  return resumes.find(
-    (resume) =>
-      resume.status === "running" && resume.clientId === clientId && resume.sessionId !== connectionId,
-  );
 }
 
 function shuttingDown(): BatonError {

@@ -12,6 +12,8 @@ export type RoomsContext = Omit<RoomContext, "stream" | "previous" | "unused">;
 
 interface Entry {
   readonly opening: Promise<Room>;
+  /** Once it is open. */
+  room: Room | null;
   linger: NodeJS.Timeout | undefined;
 }
 
@@ -58,11 +60,13 @@ export class Rooms {
     const existing = await store.load(sandboxId);
     if (existing)
       return sameBrowser(existing.state.browser?.source ?? null, source, publicView(existing.state));
-    let abandon = async (): Promise<void> => {};
-    if (source && "launch" in source) abandon = await browsers.launch(sandboxId, source.url, signal);
-    else if (source) await browsers.check(source, signal);
+    if (!source || !("launch" in source)) {
+      if (source) await browsers.check(source, signal);
+      return this.#store(sandboxId, source, by);
+    }
+    const { endpoint, abandon } = await browsers.launch(sandboxId, source.url, signal);
     try {
-      return await this.#store(sandboxId, source, by);
+      return await this.#store(sandboxId, source, by, endpoint);
     } catch (error) {
       await abandon();
       throw error;
@@ -99,6 +103,21 @@ export class Rooms {
     return settled;
   }
 
+  /** Says again who is connected to this node, for whoever relies on it. */
+  vouch(): void {
+    this.#each((room) => room.vouch());
+  }
+
+  /** The others have forgotten this node. */
+  reannounce(): void {
+    this.#each((room) => room.reannounce());
+  }
+
+  /** A node has fallen silent: who was there, and what it saw, counts no more. */
+  nodeGone(nodeId: string): void {
+    this.#each((room) => room.nodeGone(nodeId));
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     // A room that failed to open is not there to be closed.
@@ -106,10 +125,20 @@ export class Rooms {
     await Promise.all(this.#closing.values());
   }
 
-  async #store(sandboxId: string, source: BrowserSource | null, by: EventActor): Promise<Sandbox> {
+  #each(call: (room: Room) => void): void {
+    // One that is still being opened reads what is true by itself.
+    for (const { room } of this.#entries.values()) if (room) call(room);
+  }
+
+  async #store(
+    sandboxId: string,
+    source: BrowserSource | null,
+    by: EventActor,
+    endpoint?: string,
+  ): Promise<Sandbox> {
     const { store } = this.context;
     const now = await store.now();
-    const empty = initialState(sandboxId, source, now);
+    const empty = initialState(sandboxId, source, now, endpoint);
     const { state, events } = announce(empty, empty, "sandbox.created", now, by);
     if (await store.create(state, events, nextDeadline(state))) return publicView(state);
     // Somebody else created it meanwhile.
@@ -126,11 +155,16 @@ export class Rooms {
       previous: this.#closing.get(sandboxId) ?? Promise.resolve(),
       unused: () => this.#unused(sandboxId, entry),
     };
-    const entry: Entry = { opening: Room.open(sandboxId, context), linger: undefined };
+    const entry: Entry = { opening: Room.open(sandboxId, context), room: null, linger: undefined };
     this.#entries.set(sandboxId, entry);
-    entry.opening.catch(() => {
-      if (this.#entries.get(sandboxId) === entry) this.#entries.delete(sandboxId);
-    });
+    entry.opening.then(
+      (room) => {
+        entry.room = room;
+      },
+      () => {
+        if (this.#entries.get(sandboxId) === entry) this.#entries.delete(sandboxId);
+      },
+    );
     return entry;
   }
 

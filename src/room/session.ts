@@ -28,6 +28,10 @@ export interface SessionContext {
   readonly heartbeatMs: number;
   /** A socket that has not said `hello` by then is closed. */
   readonly helloTimeoutMs: number;
+  /** Every greeted socket of this node. */
+  readonly sessions: Set<Session>;
+  /** The store cannot be reached now. */
+  readonly degraded: () => boolean;
   /** What each message does: `onMessage`. */
   readonly handle: (session: Session, message: Greeted) => void;
 }
@@ -131,6 +135,7 @@ export class Session implements SocketHandler, Client {
 
   closed(): void {
     this.#gone = true;
+    this.context.sessions.delete(this);
     clearTimeout(this.#helloTimer);
     this.context.lobby.leave(this.connectionId);
     for (const { room, release } of this.joined.values()) {
@@ -146,7 +151,7 @@ export class Session implements SocketHandler, Client {
   async checkAway(sandboxId: string): Promise<void> {
     try {
       const { room, release } = await this.context.rooms.acquire(sandboxId);
-      room.checkAway(this.name);
+      room.attendance.away(this.name);
       release();
     } catch (error) {
       const { code } = toBatonError(error);
@@ -238,6 +243,8 @@ export class Session implements SocketHandler, Client {
       heartbeatMs: this.context.heartbeatMs,
       maxMessageBytes: MAX_MESSAGE_BYTES,
     });
+    this.context.sessions.add(this);
+    if (this.context.degraded()) this.send({ type: "gateway.status", degraded: true });
   }
 
   #unsupported(version: number): void {

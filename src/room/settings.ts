@@ -12,6 +12,10 @@ export interface RoomSettings {
   readonly lingerMs: number;
   /** How often viewers are told that the picture is alive (P2). */
   readonly aliveMs: number;
+  /** How long a node that falls silent still counts as alive: its members are shown for so long after a crash. */
+  readonly nodeTtlMs: number;
+  /** How long a node's word counts that a controller, or an agent with a resume prompt, is connected to it (H5, R1). */
+  readonly sightingMs: number;
   /** Where people open this gateway; viewer links start with it. No slash at the end. */
   readonly publicUrl: () => string;
 }
@@ -23,4 +27,6 @@ export const DEFAULT_SETTINGS: Omit<RoomSettings, "publicUrl"> = {
   resumeWaitMs: 30_000,
   lingerMs: 5_000,
   aliveMs: 2_000,
+  nodeTtlMs: 10_000,
+  sightingMs: 20_000,
 };

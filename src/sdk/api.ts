@@ -204,6 +204,8 @@ export interface BatonClient {
   readonly status: ConnectionStatus;
   /** Newest round trip to the gateway in ms, or `undefined`. Measured every five seconds while open. */
   readonly latencyMs: number | undefined;
+  /** The gateway cannot reach its store: watching goes on, changes and input are refused with `unavailable`. */
+  readonly degraded: boolean;
   /** Add this to `Date.now()` for the gateway's clock: for countdowns. */
   readonly clockOffsetMs: number;
 
@@ -214,6 +216,7 @@ export interface BatonClient {
   removeSandbox(sandboxId: string, options?: CallOptions): Promise<void>;
   /** Resolves at the first `welcome`. */
   ready(options?: WaitOptions): Promise<void>;
+  /** Called when the connection, its latency or `degraded` changes. */
   onStatus(listener: (status: ConnectionStatus, latencyMs: number | undefined) => void): () => void;
   close(): void;
 }

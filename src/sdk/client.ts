@@ -46,6 +46,7 @@ class Client implements BatonClient, ConnectionListener {
   readonly #handles = new Map<string, Handle>();
   readonly #streams = new Map<number, (header: FrameHeader, jpeg: Uint8Array) => void>();
   readonly #statusListeners = new Set<StatusListener>();
+  #degraded = false;
   #stopSignal = () => {};
 
   constructor(options: ClientOptions) {
@@ -82,6 +83,10 @@ class Client implements BatonClient, ConnectionListener {
 
   get latencyMs(): number | undefined {
     return this.#connection.latencyMs;
+  }
+
+  get degraded(): boolean {
+    return this.#degraded;
   }
 
   get clockOffsetMs(): number {
@@ -154,6 +159,7 @@ class Client implements BatonClient, ConnectionListener {
   }
 
   dropped(): void {
+    this.#degraded = false;
     for (const handle of Array.from(this.#handles.values())) handle.dropped();
     this.#lobby.dropped();
   }
@@ -195,6 +201,10 @@ class Client implements BatonClient, ConnectionListener {
       case "lobby.changed":
       case "lobby.removed":
         this.#lobby.message(message);
+        break;
+      case "gateway.status":
+        this.#degraded = message.degraded;
+        this.statusChanged(this.status, this.latencyMs);
         break;
       // Answers that nobody waits for any more, and greetings out of turn.
       case "welcome":

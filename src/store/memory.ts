@@ -2,6 +2,9 @@
 import type { Position } from "../../protocol/ids.ts";
 import type { SandboxEvent } from "../../protocol/sandbox.ts";
 import { publicView, type SandboxState } from "../core/state.ts";
+import { Listeners } from "./listeners.ts";
+import { Presence } from "./presence.ts";
+import { MAX_DECISION_AGE_MS } from "./store.ts";
 import type {
   Catchup,
   Commit,
@@ -9,6 +12,7 @@ import type {
   CommitResult,
   Loaded,
   LobbyChange,
+  NodeMembers,
   SandboxListener,
   Store,
   Unsubscribe,
@@ -37,15 +41,14 @@ export class MemoryStore implements Store {
   readonly #now: () => number;
   readonly #logLength: number;
   readonly #rows = new Map<string, Row>();
-  readonly #listeners = new Map<string, Set<SandboxListener>>();
-  readonly #lobby = new Set<(change: LobbyChange) => void>();
-  /** What listeners are still to be told. */
-  readonly #outbox: (() => void)[] = [];
-  #flushing = false;
+  readonly #listeners = new Listeners();
+  readonly #presence: Presence;
+  #version = 0;
 
   constructor(options: MemoryStoreOptions = {}) {
     this.#now = options.now ?? Date.now;
     this.#logLength = options.logLength ?? LOG_LENGTH;
+    this.#presence = new Presence(this.#now);
   }
 
   async now(): Promise<number> {
@@ -54,16 +57,23 @@ export class MemoryStore implements Store {
 
   async create(state: SandboxState, events: readonly SandboxEvent[], dueAt: number | null): Promise<boolean> {
     if (this.#rows.has(state.sandboxId)) return false;
-    this.#rows.set(state.sandboxId, { version: 1, state, dueAt, log: [...events], records: new Map() });
-    this.#publish(state, events);
+    this.#rows.set(state.sandboxId, {
+      version: this.#nextVersion(),
+      state,
+      dueAt,
+      log: [...events],
+      records: new Map(),
+    });
+    this.#listeners.committed(state, events);
     return true;
   }
 
   async load(sandboxId: string, key?: string): Promise<Loaded | null> {
-    const row = this.#rows.get(sandboxId);
-    if (!row) return null;
-    const record = key === undefined ? undefined : row.records.get(key);
-    return { version: row.version, state: row.state, now: this.#now(), ...(record && { record }) };
+    return this.#load(sandboxId, key);
+  }
+
+  async confirm(sandboxId: string): Promise<Loaded | null> {
+    return this.#load(sandboxId);
   }
 
   async commit(sandboxId: string, commit: Commit): Promise<CommitResult> {
@@ -72,7 +82,8 @@ export class MemoryStore implements Store {
     const record = row.records.get(commit.record.key);
     if (record) return { kind: "repeated", record };
     if (row.version !== commit.expectedVersion) return { kind: "conflict" };
-    row.version += 1;
+    if (this.#now() - commit.decidedAt > MAX_DECISION_AGE_MS) return { kind: "conflict" };
+    row.version = this.#nextVersion();
     row.state = commit.next;
     row.dueAt = commit.dueAt;
     row.log.push(...commit.events);
@@ -82,15 +93,14 @@ export class MemoryStore implements Store {
       const [oldest] = row.records.keys();
       if (oldest !== undefined) row.records.delete(oldest);
     }
-    this.#publish(commit.next, commit.events);
+    this.#listeners.committed(commit.next, commit.events);
     return { kind: "committed", version: row.version };
   }
 
   async remove(sandboxId: string): Promise<boolean> {
     if (!this.#rows.delete(sandboxId)) return false;
-    this.#tell(this.#listeners.get(sandboxId), (listener) => listener.removed());
-    this.#tell(this.#lobby, (listener) => listener({ kind: "removed", sandboxId }));
-    this.#flush();
+    this.#presence.close(sandboxId);
+    this.#listeners.removed(sandboxId);
     return true;
   }
 
@@ -123,22 +133,28 @@ export class MemoryStore implements Store {
   }
 
   async subscribe(sandboxId: string, listener: SandboxListener): Promise<Unsubscribe> {
-    const listeners = this.#listeners.get(sandboxId) ?? new Set();
-    this.#listeners.set(sandboxId, listeners.add(listener));
-    return () => {
-      if (
-        listeners.delete(listener) &&
-        listeners.size === 0 &&
-        this.#listeners.get(sandboxId) === listeners
-      ) {
-        this.#listeners.delete(sandboxId);
-      }
-    };
+    return this.#listeners.add(sandboxId, listener);
   }
 
   async subscribeLobby(listener: (change: LobbyChange) => void): Promise<Unsubscribe> {
-    this.#lobby.add(listener);
-    return () => this.#lobby.delete(listener);
+    return this.#listeners.addLobby(listener);
+  }
+
+  async announce(sandboxId: string, here: NodeMembers): Promise<void> {
+    this.#presence.announce(sandboxId, here);
+    this.#listeners.roster(sandboxId, here);
+  }
+
+  async roster(sandboxId: string): Promise<readonly NodeMembers[]> {
+    return this.#presence.roster(sandboxId);
+  }
+
+  async beat(nodeId: string, ttlMs: number): ReturnType<Store["beat"]> {
+    return this.#presence.beat(nodeId, ttlMs);
+  }
+
+  async leave(nodeId: string): Promise<void> {
+    this.#presence.leave(nodeId);
   }
 
   async healthy(): Promise<boolean> {
@@ -147,37 +163,19 @@ export class MemoryStore implements Store {
 
   async close(): Promise<void> {
     this.#listeners.clear();
-    this.#lobby.clear();
   }
 
-  #publish(state: SandboxState, events: readonly SandboxEvent[]): void {
-    if (events.length === 0) return;
-    const listeners = this.#listeners.get(state.sandboxId);
-    for (const event of events) this.#tell(listeners, (listener) => listener.event(event));
-    if (this.#lobby.size > 0) {
-      const sandbox = publicView(state);
-      this.#tell(this.#lobby, (listener) => listener({ kind: "changed", sandbox }));
-    }
-    this.#flush();
+  /** Never one that any sandbox had: a commit decided on a removed one must not fit the next of its id. */
+  #nextVersion(): number {
+    this.#version += 1;
+    return this.#version;
   }
 
-  #tell<T>(listeners: ReadonlySet<T> | undefined, call: (listener: T) => void): void {
-    for (const listener of listeners ?? []) {
-      this.#outbox.push(() => {
-        if (listeners?.has(listener)) call(listener);
-      });
-    }
-  }
-
-  /** A listener may commit while it is told: what that causes waits its turn, so that all hear one order (E1). */
-  #flush(): void {
-    if (this.#flushing) return;
-    this.#flushing = true;
-    try {
-      for (let next = this.#outbox.shift(); next; next = this.#outbox.shift()) next();
-    } finally {
-      this.#flushing = false;
-    }
+  #load(sandboxId: string, key?: string): Loaded | null {
+    const row = this.#rows.get(sandboxId);
+    if (!row) return null;
+    const record = key === undefined ? undefined : row.records.get(key);
+    return { version: row.version, state: row.state, now: this.#now(), ...(record && { record }) };
   }
 }
 

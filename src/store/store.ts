@@ -6,8 +6,14 @@
  */
 import type { Handoff } from "../../protocol/handoff.ts";
 import type { Position } from "../../protocol/ids.ts";
-import type { Sandbox, SandboxEvent } from "../../protocol/sandbox.ts";
+import type { Member, Sandbox, SandboxEvent } from "../../protocol/sandbox.ts";
 import type { SandboxState } from "../core/state.ts";
+
+/**
+ * How old a decision may be when it is committed, by the store's clock. A commit that comes later was decided in a
+ * process that slept meanwhile: its deadlines, the leases of gates among them, would count from too early (C2).
+ */
+export const MAX_DECISION_AGE_MS = 1_000;
 
 /** What a commit answered, kept under its key so that the same request answers the same again (H1, H6). */
 export interface CommitRecord {
@@ -32,6 +38,8 @@ export interface Loaded {
 
 export interface Commit {
   readonly expectedVersion: number;
+  /** `now` of the load that this was decided on. Older than `MAX_DECISION_AGE_MS` at the commit: a conflict. */
+  readonly decidedAt: number;
   readonly next: SandboxState;
   /** Dense, following the log's last number. May be empty. */
   readonly events: readonly SandboxEvent[];
@@ -41,8 +49,8 @@ export interface Commit {
 }
 
 /**
- * `committed`: durable, and the events are on their way to subscribers. `conflict`: another commit came first; load
- * again. `repeated`: a commit with this key is already in; `record` is what it answered. A store that executes one
+ * `committed`: durable, and the events are on their way to subscribers. `conflict`: another commit came first, or
+ * the decision is too old; load again. `repeated`: a commit with this key is already in; `record` is what it answered. A store that executes one
  * commit twice (a lost reply) answers `repeated` the second time. `missing`: the sandbox is gone.
  */
 export type CommitResult =
@@ -59,13 +67,25 @@ export type Catchup =
 /** A change of any sandbox, for those who watch them all. */
 export type LobbyChange =
   | { readonly kind: "changed"; readonly sandbox: Sandbox }
-  | { readonly kind: "removed"; readonly sandboxId: string };
+  | { readonly kind: "removed"; readonly sandboxId: string }
+  /** Changes may have been missed: list again. */
+  | { readonly kind: "lost" };
+
+/** Who is in a room on one node. */
+export interface NodeMembers {
+  readonly nodeId: string;
+  readonly members: readonly Member[];
+}
 
 /** Listeners must not throw: a commit that is in cannot be taken back. */
 export interface SandboxListener {
   /** Called in the order of the log. May miss events after a lost connection: compare `seq`, read the rest. */
   event(event: SandboxEvent): void;
   removed(): void;
+  /** The connection was lost and is there again: events, rosters or the removal may have been missed. Read anew. */
+  lost(): void;
+  /** A node, this one included, announced who is in the room there now. */
+  roster(change: NodeMembers): void;
 }
 
 export type Unsubscribe = () => void;
@@ -77,6 +97,11 @@ export interface Store {
   /** The store's clock, for a state that is about to be created. */
   now(): Promise<number>;
   load(sandboxId: string, key?: string): Promise<Loaded | null>;
+  /**
+   * A `load` that proves: what it answers was the truth at a moment between call and answer, also while the store
+   * fails over, as far as it can be asked to. A gate lives on this (C3).
+   */
+  confirm(sandboxId: string): Promise<Loaded | null>;
   /** Atomic: state, events, deadline and record all happen, or none. */
   commit(sandboxId: string, commit: Commit): Promise<CommitResult>;
   /** Removes state, log and deadline, and tells subscribers. Answers `false` when there was none. */
@@ -97,7 +122,25 @@ export interface Store {
   subscribe(sandboxId: string, listener: SandboxListener): Promise<Unsubscribe>;
   subscribeLobby(listener: (change: LobbyChange) => void): Promise<Unsubscribe>;
 
-  /** Whether a commit would work now, for `/readyz`. */
+  /**
+   * Says who is in a room on this node: replaces what the node said before, and tells every node's subscribers. Empty
+   * for nobody. Not durable: it is forgotten with the node, see `beat`.
+   */
+  announce(sandboxId: string, here: NodeMembers): Promise<void>;
+  /** What living nodes announced last; those with nobody left out, in any order. */
+  roster(sandboxId: string): Promise<readonly NodeMembers[]>;
+  /**
+   * Counts a node among the living for `ttlMs` from now. Answers all that live. `fresh`: this one was not among them
+   * just before, so what it had announced may be forgotten.
+   */
+  beat(
+    nodeId: string,
+    ttlMs: number,
+  ): Promise<{ readonly nodes: readonly string[]; readonly fresh: boolean }>;
+  /** The node ends: its announcements with it. */
+  leave(nodeId: string): Promise<void>;
+
+  /** Whether a commit would work now and its events would reach this node's subscribers, for `/readyz`. */
   healthy(): Promise<boolean>;
   close(): Promise<void>;
 }

@@ -112,6 +112,8 @@ export function describeEvents(current: () => StoreHarness): void {
           eager.push("event ends");
         },
         removed: () => eager.push("removed"),
+        lost: () => eager.push("lost"),
+        roster: () => eager.push("roster"),
       });
       const [one, two] = [await watch(store, "box"), await watch(peer, "box")];
       const lobby = await watchLobby(peer);

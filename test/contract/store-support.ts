@@ -5,7 +5,7 @@ import type { Command } from "../../src/core/commands.ts";
 import { initialState, type SandboxState } from "../../src/core/state.ts";
 import { announce } from "../../src/core/step.ts";
 import { transition } from "../../src/core/transition.ts";
-import type { Commit, CommitRecord, Loaded, Store } from "../../src/store/store.ts";
+import type { Commit, CommitRecord, Loaded, NodeMembers, Store } from "../../src/store/store.ts";
 
 export async function newSandbox(store: Store, sandboxId: string, source: BrowserSource = { launch: true }) {
   const now = await store.now();
@@ -27,12 +27,12 @@ async function load(store: Store, sandboxId: string): Promise<Loaded> {
 
 /** A command that causes one event in any state. */
 export function noise({ state }: { readonly state: SandboxState }): Command {
-  return { type: "browser.status", status: state.browser?.status === "live" ? "reconnecting" : "live" };
+  return { type: "browser.attach", source: state.browser?.source ?? { launch: true } };
 }
 
 /** A command that changes the state without an event. */
 export function silence(gateId: string): Command {
-  return { type: "gate.open", gateId };
+  return { type: "gate.open", gateId, nodeId: "n1", attachedAt: 0 };
 }
 
 /** A command that causes one event with a new epoch; no gate may be open. */
@@ -48,6 +48,7 @@ export function prepare(loaded: Loaded, command: Command, key: string, dueAt: nu
   const { handoff, seq } = step.state;
   return {
     expectedVersion: loaded.version,
+    decidedAt: loaded.now,
     next: step.state,
     events: step.events,
     dueAt,
@@ -109,6 +110,7 @@ class Waiting {
 export async function watch(store: Store, sandboxId: string) {
   const waiting = new Waiting();
   const events: SandboxEvent[] = [];
+  const rosters: NodeMembers[] = [];
   const told: string[] = [];
   const stop = await store.subscribe(sandboxId, {
     event: (event) => {
@@ -120,14 +122,28 @@ export async function watch(store: Store, sandboxId: string) {
       told.push("removed");
       waiting.tell();
     },
+    lost: () => {
+      told.push("lost");
+      waiting.tell();
+    },
+    roster: (change) => {
+      rosters.push(change);
+      waiting.tell();
+    },
   });
   return {
     events: events as readonly SandboxEvent[],
+    /** What nodes announced, in order. */
+    rosters: rosters as readonly NodeMembers[],
     /** Everything the listener was told, in order. */
     told: told as readonly string[],
     stop,
     until: (seq: number) => waiting.until(() => events.find((event) => event.seq >= seq)),
     untilRemoved: () => waiting.until(() => told.includes("removed") || undefined),
+    /** Told of a loss so many times. */
+    untilLost: (times = 1) =>
+      waiting.until(() => told.filter((what) => what === "lost").length >= times || undefined),
+    untilRosters: (count: number) => waiting.until(() => rosters.length >= count || undefined),
   };
 }
 
@@ -140,7 +156,7 @@ export async function watchLobby(store: Store) {
       newest.set(change.sandbox.sandboxId, change.sandbox);
       told.push(`${change.sandbox.sandboxId} ${change.sandbox.seq}`);
     } else {
-      told.push(`${change.sandboxId} removed`);
+      told.push(change.kind === "removed" ? `${change.sandboxId} removed` : "lost");
     }
     waiting.tell();
   });
@@ -154,5 +170,6 @@ export async function watchLobby(store: Store) {
       }),
     untilRemoved: (sandboxId: string) =>
       waiting.until(() => told.includes(`${sandboxId} removed`) || undefined),
+    untilLost: () => waiting.until(() => told.includes("lost") || undefined),
   };
 }

@@ -5,7 +5,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { applyEvent } from "../../protocol/sandbox.ts";
 import { publicView } from "../../src/core/state.ts";
-import type { Store } from "../../src/store/store.ts";
+import { MAX_DECISION_AGE_MS, type Store } from "../../src/store/store.ts";
 import {
   commitOnce,
   commitUntilDone,
@@ -18,6 +18,7 @@ import {
   watchLobby,
 } from "./store-support.ts";
 import { describeEvents } from "./store-events.ts";
+import { describeNodes } from "./store-nodes.ts";
 
 export interface StoreHarness {
   readonly store: Store;
@@ -71,7 +72,14 @@ export function describeStoreContract(name: string, factory: () => Promise<Store
           requestedAt: 0,
           updatedAt: 1,
         } as const;
-        const full = { ...state, epoch: 8_234_567_890_123_457, gates: [], draining: {}, handoff };
+        const full = {
+          ...state,
+          epoch: 8_234_567_890_123_457,
+          resumes: [],
+          gates: {},
+          draining: {},
+          handoff,
+        };
         expect(await store.create(full, [], null)).toBe(true);
         expect((await peer.load("box"))?.state).toStrictEqual(full);
       });
@@ -104,6 +112,17 @@ export function describeStoreContract(name: string, factory: () => Promise<Store
         }
         expect(times).toEqual([...times].sort((a, b) => a - b));
         expect(times.every(Number.isSafeInteger)).toBe(true);
+      });
+
+      it("C3: confirming answers what a load does, also of what is not there", async () => {
+        const { state, loaded } = await createSandbox(store, "box");
+        const confirmed = await peer.confirm("box");
+        expect(confirmed).toStrictEqual({ state, version: loaded.version, now: confirmed?.now });
+        expect(confirmed?.now).toBeGreaterThanOrEqual(loaded.now);
+        await commitUntilDone(store, "box", "k1");
+        const again = await peer.confirm("box");
+        expect(again).toStrictEqual({ ...(await store.load("box")), now: again?.now });
+        expect(await store.confirm("none")).toBeNull();
       });
 
       it("is healthy while it works", async () => {
@@ -148,6 +167,31 @@ export function describeStoreContract(name: string, factory: () => Promise<Store
           kind: "events",
           events: log.events,
         });
+      });
+
+      it("C2: a decision that is too old is a conflict and does nothing", async () => {
+        const { loaded } = await createSandbox(store, "box");
+        const log = await watch(peer, "box");
+        const commit = prepare(loaded, noise(loaded), "k1", 1);
+        const late = { ...commit, decidedAt: (await store.now()) - MAX_DECISION_AGE_MS - 1 };
+        expect(await store.commit("box", late)).toEqual({ kind: "conflict" });
+        const after = await peer.load("box", "k1");
+        expect(after).toStrictEqual({ ...loaded, now: after?.now });
+        expect(await store.due(10)).toEqual([]);
+        const { seq } = await commitUntilDone(store, "box", "k2");
+        await log.until(seq);
+        expect(log.events.map((event) => event.seq)).toEqual([2]);
+      });
+
+      it("C2: the age of a decision counts by the store's clock, and a repetition has none", async () => {
+        const { loaded } = await createSandbox(store, "box");
+        const { advance } = harness;
+        if (advance) await advance(MAX_DECISION_AGE_MS + 1);
+        else while ((await store.now()) - loaded.now <= MAX_DECISION_AGE_MS);
+        expect(await store.commit("box", prepare(loaded, noise(loaded), "k1"))).toEqual({ kind: "conflict" });
+        const { key } = await commitUntilDone(store, "box", "k2");
+        const repeated = { ...prepare(loaded, noise(loaded), key), decidedAt: 0 };
+        expect(await store.commit("box", repeated)).toMatchObject({ kind: "repeated", record: { key } });
       });
 
       it("H6: the same key answers what it answered first, and changes nothing", async () => {
@@ -316,6 +360,7 @@ export function describeStoreContract(name: string, factory: () => Promise<Store
     });
 
     describeEvents(() => harness);
+    describeNodes(() => harness);
 
     describe("remove", () => {
       it("removes everything once and tells those who watch", async () => {
@@ -333,6 +378,16 @@ export function describeStoreContract(name: string, factory: () => Promise<Store
         expect(await store.commit("box", prepare(loaded, noise(loaded), "k2", 1))).toEqual({
           kind: "missing",
         });
+        expect(await store.due(10)).toEqual([]);
+      });
+
+      it("a commit decided on the sandbox before never fits the one made again under its id", async () => {
+        const { loaded } = await createSandbox(store, "box");
+        const stale = prepare(loaded, noise(loaded), "k1", 1);
+        await store.remove("box");
+        const { state } = await createSandbox(peer, "box");
+        expect(await store.commit("box", stale)).toEqual({ kind: "conflict" });
+        expect((await store.load("box"))?.state).toStrictEqual(state);
         expect(await store.due(10)).toEqual([]);
       });
 

@@ -15,6 +15,8 @@ class UnreliableStore extends MemoryStore {
   override subscribe(sandboxId: string, listener: SandboxListener): Promise<Unsubscribe> {
     return super.subscribe(sandboxId, {
       removed: () => listener.removed(),
+      lost: () => listener.lost(),
+      roster: (change) => listener.roster(change),
       event: (event) => {
         if (this.lose > 0) {
           this.lose -= 1;

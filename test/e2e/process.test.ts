@@ -1,6 +1,7 @@
 /** The `baton` command as an operator meets it: a process with an environment, signals, lines and an exit code. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync } from "node:fs";
 import { chmod, mkdtemp, readFile, rm, watch, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -32,9 +33,10 @@ class Baton {
   /** From the sources: what is tested is never an older build. */
   constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
     const { PATH = "", HOME = "/" } = process.env;
+    const dir = mkdtempSync(join(tmpdir(), "baton-test-"));
     const child = spawn(process.execPath, ["--import", "tsx", "src/main.ts", ...args], {
       cwd: ROOT,
-      env: { PATH, HOME, BATON_PORT: "0", ...env },
+      env: { PATH, HOME, BATON_PORT: "0", BATON_DATA_DIR: dir, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.child = child;
@@ -55,6 +57,7 @@ class Baton {
     onTestFinished(async () => {
       child.kill("SIGKILL");
       await this.ended;
+      await rm(dir, { recursive: true, force: true, maxRetries: 10 });
     });
   }
 
@@ -105,6 +108,12 @@ describe("the baton command", () => {
           /^baton: BATON_GRACE_MS=soon cannot be used: /,
           /^baton: BATON_POTR is not a setting of Baton/,
         ],
+      ],
+      [[], { BATON_DATA_DIR: "/dev/null" }, [/^baton: .*\/dev\/null/]],
+      [
+        [],
+        { BATON_STORE: "redis", BATON_REDIS_URL: "mysql://localhost" },
+        [/^baton: BATON_REDIS_URL cannot be used\. The Redis URL is wrong: .* Use redis:\/\//],
       ],
       [[], { BATON_HOST: "192.0.2.1" }, [/^baton: BATON_HOST is not an address of this machine\. Set it to/]],
       [

@@ -7,7 +7,8 @@ import { startLoggedGateway } from "../support/logged-gateway.ts";
 import { SteeredStore, storeAway } from "../support/steered-store.ts";
 
 const JOIN = { type: "sandbox.join", sandboxId: "s" } as const;
-const opensGate = ({ events, next }: Commit): boolean => events.length === 0 && next.gates.length > 0;
+const opensGate = ({ events, next }: Commit): boolean =>
+  events.length === 0 && Object.keys(next.gates).length > 0;
 const reports =
   (status: string) =>
   ({ events }: Commit): boolean =>

@@ -1,6 +1,6 @@
 /** Sandboxes and their browsers as they are made, removed and made again, and the end of a gateway. */
 import { describe, expect, it, vi } from "vitest";
-import { BrowserError, type LaunchedBrowser } from "../../src/browser/browser.ts";
+import { BrowserError, type BrowserProvider, type LaunchedBrowser } from "../../src/browser/browser.ts";
 import { FakeBrowserProvider } from "../../src/browser/fake.ts";
 import { startGateway } from "../support/gateway.ts";
 import { startLoggedGateway } from "../support/logged-gateway.ts";
@@ -10,14 +10,21 @@ const BY = { name: "ann", role: "admin" } as const;
 const LAUNCH = { launch: true } as const;
 
 /** Keeps what it started, and how it went on; a launch is done when the test lets it. */
-class Launches extends FakeBrowserProvider {
+class Launches implements BrowserProvider {
+  readonly attach: BrowserProvider["attach"] = (options) => this.#fake.attach(options);
+  readonly answers: BrowserProvider["answers"] = (endpoint) => this.#fake.answers(endpoint);
+  readonly #fake = new FakeBrowserProvider();
+  readonly browser = this.#fake.browser;
   readonly started: { closed: boolean }[] = [];
   starting: Promise<void> = Promise.resolve();
 
-  override async launch(): Promise<LaunchedBrowser> {
+  async launch(): Promise<LaunchedBrowser> {
     const { starting } = this;
     const launched = { closed: false };
     this.started.push(launched);
+    const close = async (): Promise<void> => {
+      launched.closed = true;
+    };
     return {
       pid: undefined,
       endpoint: async (signal) => {
@@ -28,9 +35,8 @@ class Launches extends FakeBrowserProvider {
         if (launched.closed) throw new BrowserError("browser_unavailable", "It was ended");
         return "ws://fake.invalid/";
       },
-      close: async () => {
-        launched.closed = true;
-      },
+      close,
+      discard: close,
     };
   }
 

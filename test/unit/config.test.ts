@@ -9,6 +9,8 @@ const DEFAULTS: Config = {
   graceMs: 30_000,
   handoffTtlMs: 1_800_000,
   heartbeatMs: 15_000,
+  store: { kind: "local" },
+  dataDir: ".baton",
 };
 
 function linesOf(env: Record<string, string | undefined>): readonly string[] {
@@ -41,7 +43,17 @@ const VARIABLES: Record<
     ],
     bad: ["65536", "-1", "80.5", "http", " ", "0x50", "1e3", " 80", "80 ", "9".repeat(40)],
   },
-  BATON_STORE: { good: [["memory", {}]], bad: ["Memory", "postgres"] },
+  BATON_STORE: {
+    good: [
+      ["memory", { store: { kind: "memory" } }],
+      ["redis", { store: { kind: "redis", url: "redis://127.0.0.1:6379", replicas: 0 } }],
+    ],
+    bad: ["Memory", "postgres"],
+  },
+  BATON_DATA_DIR: { good: [["/var/lib/baton", { dataDir: "/var/lib/baton" }]], bad: [] },
+  // What a Redis URL may look like is the store's to say.
+  BATON_REDIS_URL: { good: [["redis://10.0.0.1", {}]], bad: [] },
+  BATON_REDIS_REPLICAS: { good: [["1", {}]], bad: ["-1", "all"] },
   BATON_TRANSPORT: { good: [["ws", {}]], bad: ["wss", "http"] },
   BATON_PUBLIC_URL: {
     good: [
@@ -135,6 +147,15 @@ describe("readConfig", () => {
       "BATON_GRACE_MS",
       "BATON_POTR",
     ]);
+  });
+
+  it("takes the Redis settings together", () => {
+    const env = {
+      BATON_STORE: "redis",
+      BATON_REDIS_URL: "redis+cluster://a:1,b:2",
+      BATON_REDIS_REPLICAS: "1",
+    };
+    expect(readConfig(env).store).toEqual({ kind: "redis", url: "redis+cluster://a:1,b:2", replicas: 1 });
   });
 
   it("names an unknown BATON_ variable and lists the known ones; an empty one is none", () => {

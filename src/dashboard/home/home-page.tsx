@@ -1,5 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { DegradedNotice } from "../components/degraded-notice.tsx";
 import { TopBar } from "../components/top-bar.tsx";
 import { filterSandboxes } from "../lib/filter.ts";
 import { status } from "../state/connection.ts";
@@ -26,6 +27,7 @@ export function HomePage() {
   return (
     <div class="home">
       <TopBar nameLocked={locked} />
+      <DegradedNotice />
       {away && (
         <p class="notice is-waiting" role="status">
           The gateway is out of reach. What you see may be old; this page keeps trying.

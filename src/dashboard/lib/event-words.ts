@@ -67,6 +67,10 @@ const WORDS: Readonly<Record<EventType, Describe>> = {
       ? `${who.start} put the request back into the queue`
       : "The controller stayed away: the request is back in the queue",
   }),
+  "control.fenced": (event, _who, me) => ({
+    tone: "bad",
+    text: `The gateway's store lost its last moments: ${controllerOf(event, me)} ${are(controllerOf(event, me))} in control again`,
+  }),
   "control.taken": (_event, who) => ({ tone: "person", text: `${who.start} took control` }),
   "control.released": (_event, who) => ({ tone: "agent", text: `${who.start} gave control back` }),
   "control.passed": (event, who, me) => ({

@@ -8,6 +8,9 @@ export const status = signal<ConnectionStatus>("connecting");
 /** Newest round trip to the gateway, ms. */
 export const latencyMs = signal<number | undefined>(undefined);
 
+/** The gateway has lost its store: what is shown is true, and nothing can be changed. */
+export const degraded = signal(false);
+
 /** The one connection of this page. A new name is a new connection: the gateway learns a name only at the start. */
 export const client = signal<BatonClient>(open(myName.peek()));
 
@@ -29,6 +32,7 @@ effect(() => {
   return present.onStatus((next, latency) => {
     status.value = next;
     latencyMs.value = latency;
+    degraded.value = present.degraded;
     setClockOffset(present.clockOffsetMs);
   });
 });

@@ -1,5 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
+import { DegradedNotice } from "../components/degraded-notice.tsx";
 import { TopBar } from "../components/top-bar.tsx";
 import { client } from "../state/connection.ts";
 import { Room } from "../state/room.ts";
@@ -41,6 +42,7 @@ export function ViewerPage({ sandboxId, embedded }: { sandboxId: string; embedde
           <h1 class="mono crumb">{sandboxId}</h1>
         </TopBar>
       )}
+      <DegradedNotice />
       {missing !== undefined ? (
         <Missing reason={missing} />
       ) : (

@@ -1,8 +1,10 @@
 import { createServer, type AddressInfo } from "node:net";
 import type { BrowserLink } from "../../../src/browser/browser.ts";
+import { CdpConnection } from "../../../src/browser/cdp-connection.ts";
 import { chromiumProvider } from "../../../src/browser/chromium.ts";
 import { browserLinkContract } from "../../contract/browser-link.ts";
-import { shownTab, startBench } from "./bench.ts";
+import { launchedBrowserContract } from "../../contract/launched-browser.ts";
+import { shownTab, Site, startBench } from "./bench.ts";
 
 browserLinkContract("Chromium", async () => {
   const bench = await startBench();
@@ -49,6 +51,26 @@ browserLinkContract("Chromium", async () => {
       process.kill(bench.browser.pid ?? NaN, "SIGKILL");
     },
     close: () => bench.close(),
+  };
+});
+
+launchedBrowserContract("Chromium", async () => {
+  const site = new Site();
+  await site.listen();
+  const page = (): string => site.add("<body>a page").url;
+  return {
+    provider: () => chromiumProvider(),
+    pages: [page(), page(), page()],
+    async kill(browser) {
+      const { pid } = browser;
+      const connection = await CdpConnection.connect(
+        await browser.endpoint(AbortSignal.timeout(10_000)),
+        AbortSignal.timeout(10_000),
+      );
+      process.kill(pid ?? NaN, "SIGKILL");
+      await connection.closed;
+    },
+    close: () => site.close(),
   };
 });
 

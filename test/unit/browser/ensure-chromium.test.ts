@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
-import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { findChromium } from "../../../src/browser/find-chromium.ts";
 
@@ -57,13 +57,17 @@ describe("ensure-chromium", () => {
     async function blindScript(): Promise<string> {
       const path = join(directory, "ensure.mjs");
       const text = await readFile(SCRIPT, "utf8");
+      await copyFile(
+        new URL("install-package.mjs", pathToFileURL(SCRIPT)),
+        join(directory, "install-package.mjs"),
+      );
       await writeFile(path, text.replace(/linux: \[.*?\]/s, "linux: []"));
       return path;
     }
 
     it("installs Debian's with apt-get and shows its progress", async () => {
       const made = join(directory, "chromium");
-      await program("sudo", 'shift; exec "$@"');
+      await program("sudo", 'shift; exec /usr/bin/env "$@"');
       await program("true");
       await program(
         "apt-get",

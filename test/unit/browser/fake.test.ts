@@ -1,6 +1,8 @@
 import { BrowserError } from "../../../src/browser/browser.ts";
 import { FakeBrowserProvider } from "../../../src/browser/fake.ts";
+import type { FakeLaunchedBrowser } from "../../../src/browser/fake-launch.ts";
 import { browserLinkContract } from "../../contract/browser-link.ts";
+import { launchedBrowserContract } from "../../contract/launched-browser.ts";
 
 browserLinkContract("fake", async () => {
   const provider = new FakeBrowserProvider();
@@ -42,3 +44,12 @@ browserLinkContract("fake", async () => {
     async close() {},
   };
 });
+
+launchedBrowserContract("fake", async () => ({
+  provider: () => new FakeBrowserProvider(),
+  pages: ["http://site.invalid/1", "http://site.invalid/2", "http://site.invalid/3"],
+  async kill(browser) {
+    (browser as FakeLaunchedBrowser).crash();
+  },
+  async close() {},
+}));

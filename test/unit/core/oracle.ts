@@ -1,6 +1,6 @@
 /**
  * What must hold over any history of one sandbox, checked from outside: from the commands given and the events that
- * came out, with its own books of gates, leases and prompts. It shares no code with the machine it judges.
+ * came out, with its own books of gates, sightings and prompts. It shares no code with the machine it judges.
  */
 import { strict as assert } from "node:assert";
 import { mayDrive, type Driver } from "../../../src/core/access.ts";
@@ -8,22 +8,15 @@ import type { Command } from "../../../src/core/commands.ts";
 import { nextDeadline, publicView, type SandboxState } from "../../../src/core/state.ts";
 import { transition, type transition as Transition } from "../../../src/core/transition.ts";
 import { applyEvent, Sandbox, SandboxEvent } from "../../../protocol/sandbox.ts";
+import { GateBook } from "./gate-book.ts";
+import { holder } from "./holder.ts";
+import { PromptBook } from "./prompt-book.ts";
+import { SightingBook } from "./sighting-book.ts";
 
-const LEASE_MS = 5_000;
-const MAX_PROMPTS = 8;
 const PEOPLE = ["ann", "ben", "cleo"];
-
-interface Claim {
-  status: "waiting" | "running" | "ended";
-  client?: string;
-  releaseAt?: number;
-}
 
 const isOpen = (view: Sandbox): boolean =>
   view.handoff?.status === "pending" || view.handoff?.status === "accepted";
-/** Whoever holds the browser, whether or not the drain is over. */
-const holder = ({ control }: Sandbox): string =>
-  control.mode === "ai" ? "the agent" : (control.controller ?? "nobody");
 const drivers: readonly (readonly [string, Driver])[] = [
   ["the agent", { kind: "agent" }],
   ...PEOPLE.map((name) => [name, { kind: "person", name }] as const),
@@ -32,16 +25,17 @@ const drivers: readonly (readonly [string, Driver])[] = [
 export class Oracle {
   readonly seen = new Set<string>();
   readonly #run: typeof Transition;
-  /** Gates that can reach the browser. */
-  readonly #gates = new Set<string>();
-  /** Gates that owe an acknowledgement of the present epoch, and when their lease runs out. */
-  #owed = new Map<string, number>();
+  readonly #gates = new GateBook();
+  readonly #sightings = new SightingBook();
+  readonly #prompts = new PromptBook();
+  /** Who drove in each epoch. */
   readonly #drove = new Map<number, string>();
-  readonly #claims = new Map<string, Claim>();
+  #endpoint: string | undefined;
   #state: SandboxState;
 
   constructor(state: SandboxState, run: typeof Transition = transition) {
     this.#state = state;
+    this.#endpoint = state.browser?.endpoint;
     this.#run = run;
   }
 
@@ -60,6 +54,7 @@ export class Oracle {
       this.seen.add(step.error.code);
       return;
     }
+    for (const book of [this.#gates, this.#sightings, this.#prompts]) book.lapse(at);
     let view = publicView(before);
     if (step.kind === "changed") {
       for (const event of step.events) {
@@ -74,7 +69,10 @@ export class Oracle {
     }
     assert.deepStrictEqual(publicView(this.#state), view, "E1: the events do not add up to the new snapshot");
     assert.deepStrictEqual(Sandbox.parse(view), view, "the snapshot is not of the protocol");
-    this.#settleBooks(command, at, step.kind === "changed" ? step.events : []);
+    this.#gates.settle(command, this.#state, at);
+    this.#sightings.settle(command, this.#state, at);
+    this.#prompts.settle(command, at);
+    this.#checkCommand(command);
     this.#checkState(at);
     this.#checkDeadline(at);
   }
@@ -84,15 +82,11 @@ export class Oracle {
     assert.deepStrictEqual(SandboxEvent.parse(event), event, "the event is not of the protocol");
     assert.equal(event.seq, view.seq + 1, "E1: seq has a gap");
     assert.equal(event.at, at, "an event is not of its transition's time");
-    assert.equal(
-      next.epoch > view.epoch,
-      holder(next) !== holder(view),
-      "the epoch moves with the holder, and only with them",
-    );
-    assert.ok(next.epoch >= view.epoch, "the epoch went back");
+    this.#checkEpoch(view, event, next, command, at);
     this.#checkHandoff(view, event, next, command, at);
-    this.#checkGrant(view, next, command, at);
-    this.#checkResume(event, next, command, at);
+    this.#gates.checkEvent(view, event, next, command, at);
+    this.#sightings.checkEvent(view, event, next, command, at);
+    this.#prompts.checkEvent(event, next, command, at);
     if (command.type === "browser.attach" && event.type === "browser.changed") {
       assert.notEqual(
         next.browser?.attachedAt,
@@ -100,15 +94,32 @@ export class Oracle {
         "another browser looks like the old one",
       );
     }
-    if (event.type === "control.away") {
-      assert.equal(command.type, "controller.away");
-      const graceMs = command.type === "controller.away" ? command.graceMs : 0;
-      assert.equal(next.control.graceUntil, at + graceMs, "H5: the grace time is not the one asked for");
-    }
     const byItself = event.type === "handoff.returned" || event.type === "control.released";
     if (byItself && command.type !== "control.release") {
       assert.ok((view.control.graceUntil ?? Infinity) <= at, "H5: taken away before the grace time was over");
     }
+  }
+
+  /** C1: the epoch moves with the holder and only with them, but for a fence; never to one that may have been before. */
+  #checkEpoch(view: Sandbox, event: SandboxEvent, next: Sandbox, command: Command, at: number): void {
+    if (event.type === "control.fenced") {
+      assert.ok(command.type === "control.fence" && view.epoch < command.epoch, "C1: nothing to fence off");
+      assert.ok(next.epoch > command.epoch, "C1: fenced, but not newer than what was lost");
+      const { phase: _, since: __, ...kept } = view.control;
+      const { phase: ___, since, ...fresh } = next.control;
+      assert.deepStrictEqual(fresh, kept, "C1: a fence changed who holds the browser");
+      assert.equal(since, at);
+    } else if (holder(next) === holder(view)) {
+      assert.equal(next.epoch, view.epoch, "C1: another epoch for the same holder");
+      assert.equal(next.control.since, view.control.since);
+      return;
+    }
+    assert.ok(next.epoch > view.epoch, "C1: another holder in the same epoch");
+    assert.ok(
+      next.epoch >= at * 1_000,
+      "C1: an epoch that a store which lost its last writes may have given out",
+    );
+    assert.equal(next.control.since, at);
   }
 
   #checkHandoff(view: Sandbox, event: SandboxEvent, next: Sandbox, command: Command, at: number): void {
@@ -157,6 +168,7 @@ export class Oracle {
         break;
       case "control.released":
       case "control.active":
+      case "control.fenced":
       case "control.away":
       case "control.back":
       case "resume.claimed":
@@ -168,82 +180,20 @@ export class Oracle {
     }
   }
 
-  /** C2: who becomes active, and which gates had to agree first. */
-  #checkGrant(view: Sandbox, next: Sandbox, command: Command, at: number): void {
-    if (next.epoch !== view.epoch) {
-      const nobodyDrove = holder(view) === "nobody" && view.control.phase === "active";
-      this.#owed = new Map(nobodyDrove ? [] : [...this.#gates].map((gate) => [gate, at + LEASE_MS]));
-      assert.equal(
-        next.control.phase,
-        this.#owed.size === 0 ? "active" : "draining",
-        "C2: a change of control must drain every gate, and waits for nothing else",
-      );
-      assert.equal(next.control.graceUntil, undefined, "H5: a new holder began with the old one's countdown");
-    } else if (view.control.phase === "draining" && next.control.phase === "active") {
-      const silent = [...this.#owed].filter(([gate, lease]) => lease > at && !settles(command, gate, next));
-      assert.deepStrictEqual(silent, [], "C2: granted before every gate had drained");
-      this.#owed.clear();
-    } else {
-      assert.equal(next.control.phase, view.control.phase, "the phase moved without a reason");
+  /** What a command that was not refused has brought about, with or without events. */
+  #checkCommand(command: Command): void {
+    const { control, epoch, browser } = this.#state;
+    if (command.type === "handoff.accept" || command.type === "control.take") {
+      assert.equal(control.controller, command.controller);
+    } else if (command.type === "control.fence") {
+      assert.ok(epoch >= command.epoch, "C1: a lost epoch may be given out again");
+    } else if (command.type === "browser.attach") {
+      assert.deepStrictEqual(browser?.source, command.source);
+      this.#endpoint = undefined;
+    } else if (command.type === "browser.endpoint" && browser) {
+      this.#endpoint = command.endpoint;
     }
-  }
-
-  /** R1: a prompt is owed from its completion until its one handler has answered. */
-  #checkResume(event: SandboxEvent, next: Sandbox, command: Command, at: number): void {
-    if (event.type === "handoff.completed") {
-      const wanted = command.type === "handoff.complete" && command.runResumePrompt;
-      const { handoff } = next;
-      if (!wanted || handoff?.resumePrompt === undefined) return;
-      if (this.#claims.size === MAX_PROMPTS) this.#claims.delete(this.#leaving());
-      this.#claims.set(handoff.requestId, { status: "waiting" });
-    } else if (event.type === "resume.claimed" && command.type === "resume.claim") {
-      const claim = this.#claims.get(command.requestId);
-      assert.ok(claim && claim.status !== "ended", "R1: claimed what nobody asked for, or what is done");
-      if (claim.status === "running")
-        assert.equal(claim.client, command.clientId, "R1: two programs handle it");
-      this.#claims.set(command.requestId, { status: "running", client: command.clientId });
-    } else if (event.type === "resume.answered" || event.type === "resume.failed") {
-      assert.ok(command.type === "resume.answer");
-      const claim = this.#claims.get(command.requestId);
-      assert.ok(claim?.status === "running" && claim.client === command.clientId, "R1: answered by another");
-      assert.equal(event.type === "resume.answered", command.ok);
-      this.#claims.set(command.requestId, { status: "ended" });
-    } else if (event.type === "resume.released") {
-      const due = [...this.#claims].find(([, { releaseAt = Infinity }]) => releaseAt <= at);
-      assert.ok(due, "R1: released before the grace time was over");
-      this.#claims.set(due[0], { status: "waiting" });
-    }
-  }
-
-  #leaving(): string {
-    const entries = [...this.#claims];
-    return (entries.find(([, { status }]) => status === "ended") ?? entries[0])?.[0] ?? "";
-  }
-
-  /** What the command itself does to the books, after the events it caused. */
-  #settleBooks(command: Command, at: number, events: readonly SandboxEvent[]): void {
-    for (const [gate, lease] of this.#owed) {
-      if (lease <= at || settles(command, gate, this.#state)) this.#owed.delete(gate);
-    }
-    if (command.type === "gate.open") this.#gates.add(command.gateId);
-    if (command.type === "gate.close") this.#gates.delete(command.gateId);
-    if (command.type === "gate.renew" && command.epoch === this.#state.epoch) {
-      if (this.#owed.has(command.gateId)) this.#owed.set(command.gateId, at + command.leaseMs);
-    }
-    if (command.type === "resume.away") {
-      for (const claim of this.#claims.values()) {
-        if (claim.status === "running" && claim.client === command.clientId) {
-          claim.releaseAt ??= at + command.graceMs;
-        }
-      }
-    }
-    if (command.type === "controller.away" && holder(publicView(this.#state)) === command.controller) {
-      assert.notEqual(this.#state.control.graceUntil, undefined, "H5: nobody counts down for who went away");
-    }
-    if (command.type === "controller.back" && holder(publicView(this.#state)) === command.controller) {
-      assert.equal(this.#state.control.graceUntil, undefined, "H5: the countdown goes on for who came back");
-    }
-    if (command.type === "tick" && events.length === 0) assert.notEqual(nextDeadline(this.#state), at);
+    assert.equal(browser?.endpoint, this.#endpoint, "where the browser listens");
   }
 
   #checkState(at: number): void {
@@ -259,13 +209,9 @@ export class Oracle {
       assert.ok((handoff?.expiresAt ?? 0) > at, "H4: open past its deadline");
     }
     assert.ok((control.graceUntil ?? Infinity) > at, "H5: a countdown that is over still runs");
-    assert.deepStrictEqual(new Set(this.#state.gates), this.#gates);
-    assert.deepStrictEqual(
-      { ...this.#state.draining },
-      Object.fromEntries(this.#owed),
-      "C2: the gates that still drain, with their leases",
-    );
-    assert.equal(control.phase, this.#owed.size > 0 ? "draining" : "active", "C2: phase");
+    this.#gates.checkState(this.#state);
+    this.#sightings.checkState(this.#state, at);
+    this.#prompts.checkState(this.#state, at);
     const driving = drivers.filter(([, driver]) => mayDrive(control, driver)).map(([name]) => name);
     const expected = control.phase === "active" && holder(view) !== "nobody" ? [holder(view)] : [];
     assert.deepStrictEqual(driving, expected, "C1/C4: the holder drives, nobody else, and only when active");
@@ -274,22 +220,6 @@ export class Oracle {
       assert.equal(this.#drove.get(view.epoch) ?? drives, drives, "C1: two parties drove in one epoch");
       this.#drove.set(view.epoch, drives);
     }
-    assert.deepStrictEqual(
-      new Map(this.#state.resumes.map((r) => [r.requestId, [r.status, r.clientId, r.releaseAt]])),
-      new Map(
-        [...this.#claims].map(([id, { status, client, releaseAt }]) => {
-          const resume = this.#state.resumes.find(({ requestId }) => requestId === id);
-          const ended = resume?.status === "answered" || resume?.status === "failed";
-          return [
-            id,
-            status === "ended" && ended
-              ? [resume.status, resume.clientId, undefined]
-              : [status, client, releaseAt],
-          ];
-        }),
-      ),
-      "R1: the prompts, who has them, and until when",
-    );
   }
 
   /** A tick does something at the next deadline and nothing before it. */
@@ -309,10 +239,4 @@ export class Oracle {
       assert.equal(step.kind, "changed", "nothing happened at the deadline named");
     }
   }
-}
-
-/** Whether the command proves that nothing older is under way behind this gate. */
-function settles(command: Command, gateId: string, { epoch }: { epoch: number }): boolean {
-  if (command.type === "gate.close") return command.gateId === gateId;
-  return command.type === "gate.drained" && command.gateId === gateId && command.epoch === epoch;
 }

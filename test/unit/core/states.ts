@@ -1,11 +1,11 @@
-/** The states of the transition table, each reached by commands alone. Gate g1 is open in all of them. */
+/** The states of the transition table, each reached by commands alone. In all of them gate g1 sees the browser live. */
 import type { Command } from "../../../src/core/commands.ts";
 import { nextDeadline } from "../../../src/core/state.ts";
-import { cmd, Walk } from "./support.ts";
+import { cmd, Walk, WORD_MS } from "./support.ts";
 
 const ai = (): Walk => {
   const walk = new Walk();
-  walk.run(cmd("gate.open"), cmd("browser.status"));
+  walk.run(cmd("gate.open"), cmd("gate.status"), cmd("browser.endpoint"));
   return walk;
 };
 const after = (start: () => Walk, ...commands: Command[]) => {
@@ -26,9 +26,10 @@ const pendingDraining = after(ai, cmd("handoff.request"));
 const pending = settled(pendingDraining);
 const accepted = after(pending, cmd("handoff.accept"));
 const acceptedDraining = after(pendingDraining, cmd("handoff.accept"));
-const acceptedAway = after(accepted, cmd("controller.away"));
+const acceptedSeen = after(accepted, cmd("controller.here"));
 const humanDraining = after(ai, cmd("control.take"));
 const human = settled(humanDraining);
+const humanSeen = after(human, cmd("controller.here"));
 const resumeWaiting = settled(after(accepted, cmd("handoff.complete", { runResumePrompt: true })));
 const resumeRunning = after(resumeWaiting, cmd("resume.claim"));
 
@@ -39,10 +40,13 @@ export const STATES = {
   pendingDraining,
   accepted,
   acceptedDraining,
-  acceptedAway,
+  acceptedSeen,
+  acceptedSeenTwice: after(acceptedSeen, cmd("controller.here", { nodeId: "n2", leaseMs: 2 * WORD_MS })),
+  acceptedAway: after(acceptedSeen, cmd("controller.left")),
   human,
   humanDraining,
-  humanAway: after(human, cmd("controller.away")),
+  humanSeen,
+  humanAway: after(humanSeen, cmd("controller.left")),
   resumeWaiting,
   resumeRunning,
   resumeAway: after(resumeRunning, cmd("resume.away")),
@@ -64,9 +68,22 @@ export const COMPLETED = [
 ] as const;
 export const CLOSED = [...COMPLETED, "cancelled", "expired"] as const;
 export const PENDING = ["pending", "pendingDraining"] as const;
-export const ACCEPTED = ["accepted", "acceptedDraining", "acceptedAway"] as const;
+/** The nodes that vouch for ann in these states. */
+export const SEEN: { readonly [K in StateName]?: readonly string[] } = {
+  acceptedSeen: ["n1"],
+  acceptedSeenTwice: ["n1", "n2"],
+  humanSeen: ["n1"],
+};
+export const AWAY = ["acceptedAway", "humanAway"] as const;
+export const ACCEPTED = [
+  "accepted",
+  "acceptedDraining",
+  "acceptedSeen",
+  "acceptedSeenTwice",
+  "acceptedAway",
+] as const;
 export const OPEN = [...PENDING, ...ACCEPTED] as const;
-export const HUMAN = ["human", "humanDraining", "humanAway"] as const;
+export const HUMAN = ["human", "humanDraining", "humanSeen", "humanAway"] as const;
 /** States in which ann holds the browser. */
 export const ANN = [...ACCEPTED, ...HUMAN] as const;
 export const NO_HANDOFF = [...AGENT, ...HUMAN] as const;
@@ -84,9 +101,12 @@ export const EXPECTED_RECORDS: Record<StateName, [string | null, string | null, 
   pendingDraining: ["pending", null, false],
   accepted: ["accepted", null, false],
   acceptedDraining: ["accepted", null, false],
+  acceptedSeen: ["accepted", null, false],
+  acceptedSeenTwice: ["accepted", null, false],
   acceptedAway: ["accepted", null, false],
   human: [null, null, false],
   humanDraining: [null, null, false],
+  humanSeen: [null, null, false],
   humanAway: [null, null, false],
   resumeWaiting: ["completed", "waiting", false],
   resumeRunning: ["completed", "running", false],
