@@ -5,20 +5,49 @@ import { parseArgs } from "node:util";
 import { toMarkdown, toText, type Report } from "./lib/report.ts";
 import { Resources } from "./lib/resources.ts";
 import type { Plan, Result, Scenario } from "./lib/scenario.ts";
+import { batonPass } from "./scenarios/baton-pass.ts";
+import { fanOut } from "./scenarios/fan-out.ts";
 import { frameLatency } from "./scenarios/frame-latency.ts";
 import { frameRate } from "./scenarios/frame-rate.ts";
 import { inputLatency } from "./scenarios/input-latency.ts";
 import { inputRoundTrip } from "./scenarios/input-round-trip.ts";
+import { transitions } from "./scenarios/transitions.ts";
 
-const SCENARIOS: readonly Scenario[] = [inputLatency, frameLatency, frameRate, inputRoundTrip];
-const FULL: Plan = { rounds: 5, inputs: 180, frames: 60, frameRateMs: 1_500, roundTrips: 45 };
-const QUICK: Plan = { rounds: 2, inputs: 40, frames: 12, frameRateMs: 400, roundTrips: 10 };
+const SCENARIOS: readonly Scenario[] = [
+  inputLatency,
+  frameLatency,
+  frameRate,
+  inputRoundTrip,
+  batonPass,
+  transitions,
+  fanOut,
+];
+const FULL: Plan = {
+  rounds: 5,
+  inputs: 180,
+  frames: 60,
+  frameRateMs: 1_500,
+  roundTrips: 45,
+  passes: 60,
+  transitionsMs: 1_000,
+  events: 40,
+};
+const QUICK: Plan = {
+  rounds: 2,
+  inputs: 40,
+  frames: 12,
+  frameRateMs: 400,
+  roundTrips: 10,
+  passes: 10,
+  transitionsMs: 150,
+  events: 8,
+};
 /** Something hangs if a run is not over by then. */
-const MAX_RUN_MS = 5 * 60_000;
+const MAX_RUN_MS = 15 * 60_000;
 const RESULTS = new URL("results/", import.meta.url);
 
 const USAGE = `npm run bench [-- --quick] [-- --only <scenario>]
-  --quick   fewer samples, under 30 s; writes no results
+  --quick   fewer samples, less than 20 s a scenario; writes no results
   --only    one of ${SCENARIOS.map(({ id }) => id).join(", ")}; writes no results
 `;
 
@@ -64,7 +93,7 @@ async function measure(scenarios: readonly Scenario[], plan: Plan): Promise<Repo
       await resources.close();
     }
   }
-  const { chromium } = facts;
+  const { chromium, redis } = facts;
   return {
     startedAt: startedAt.toISOString(),
     durationS: Math.round((Date.now() - startedAt.getTime()) / 1_000),
@@ -75,6 +104,7 @@ async function measure(scenarios: readonly Scenario[], plan: Plan): Promise<Repo
       system: `${type()} ${release()} ${arch()}`,
       node: process.versions.node,
       ...(chromium !== undefined && { chromium }),
+      ...(redis !== undefined && { redis }),
       loadAtStart,
     },
     plan,

@@ -4,12 +4,13 @@ import { WebSocket } from "ws";
 import type { DownMessage } from "../../protocol/down.ts";
 import { decodeFrame } from "../../protocol/frame.ts";
 import type { PreviewOptions } from "../../protocol/preview.ts";
+import type { Role, SandboxEvent } from "../../protocol/sandbox.ts";
 import type { UpMessage } from "../../protocol/up.ts";
 import { PROTOCOL_VERSION, SUBPROTOCOL } from "../../protocol/version.ts";
 import { within, type Resources } from "./resources.ts";
 
 export const SANDBOX_ID = "bench";
-const PERSON = "bench";
+export const PERSON = "bench";
 
 type Call = Extract<UpMessage, { id: string }>;
 type WithoutId<T> = T extends unknown ? Omit<T, "id"> : never;
@@ -19,11 +20,24 @@ interface Pending {
   readonly reject: (error: Error) => void;
 }
 
+export interface Seen {
+  readonly event: SandboxEvent;
+  /** `performance.now()` of the event's arrival. */
+  readonly at: number;
+}
+
+interface Waiting {
+  readonly check: (event: SandboxEvent) => boolean;
+  readonly resolve: (seen: Seen) => void;
+  readonly reject: (error: Error) => void;
+}
+
 export class Client {
   /** Gets each binary message, and `performance.now()` of its arrival. */
   onBinary: ((bytes: Buffer, at: number) => void) | undefined;
   readonly #socket: WebSocket;
   readonly #pending = new Map<string, Pending>();
+  readonly #waiting = new Set<Waiting>();
   #calls = 0;
   #failed: Error | undefined;
 
@@ -36,10 +50,10 @@ export class Client {
   }
 
   /** A client of the gateway that is greeted and in the sandbox. */
-  static async join(resources: Resources, gatewayUrl: string): Promise<Client> {
+  static async join(resources: Resources, gatewayUrl: string, role: Role = "operator"): Promise<Client> {
     const address = `${gatewayUrl.replace(/^http/, "ws")}/v1/connect`;
     const client = await Client.open(resources, address, [SUBPROTOCOL]);
-    client.send({ type: "hello", version: PROTOCOL_VERSION, role: "operator", name: PERSON });
+    client.send({ type: "hello", version: PROTOCOL_VERSION, role, name: PERSON });
     await client.call({ type: "sandbox.join", sandboxId: SANDBOX_ID });
     return client;
   }
@@ -49,7 +63,7 @@ export class Client {
     socket.on("message", (data: Buffer, isBinary: boolean) => {
       const at = performance.now();
       if (isBinary) this.onBinary?.(data, at);
-      else this.#receive(JSON.parse(data.toString("utf8")) as DownMessage);
+      else this.#receive(JSON.parse(data.toString("utf8")) as DownMessage, at);
     });
     socket.on("error", (error) => this.#fail(error));
     socket.on("close", (code, reason) =>
@@ -75,6 +89,13 @@ export class Client {
     return within(answer, `the answer to ${message.type}`);
   }
 
+  /** The next event that satisfies `check`. */
+  next(what: string, check: (event: SandboxEvent) => boolean): Promise<Seen> {
+    if (this.#failed) return Promise.reject(this.#failed);
+    const seen = new Promise<Seen>((resolve, reject) => this.#waiting.add({ check, resolve, reject }));
+    return within(seen, `the event ${what}`);
+  }
+
   /** Takes control, and returns once an input has reached the browser. */
   async drive(): Promise<void> {
     await this.call({ type: "control.take", sandboxId: SANDBOX_ID, controller: PERSON });
@@ -98,7 +119,8 @@ export class Client {
     this.onBinary = undefined;
   }
 
-  #receive(message: DownMessage): void {
+  #receive(message: DownMessage, at: number): void {
+    if (message.type === "event") return this.#tell(message.event, at);
     const id = "id" in message ? message.id : undefined;
     const pending = this.#pending.get(id ?? "");
     if (message.type === "error") {
@@ -110,10 +132,19 @@ export class Client {
     this.#pending.delete(id ?? "");
   }
 
+  #tell(event: SandboxEvent, at: number): void {
+    for (const waiting of this.#waiting) {
+      if (!waiting.check(event)) continue;
+      this.#waiting.delete(waiting);
+      waiting.resolve({ event, at });
+    }
+  }
+
   #fail(error: Error): void {
     this.#failed ??= error;
-    for (const pending of this.#pending.values()) pending.reject(error);
+    for (const pending of [...this.#pending.values(), ...this.#waiting]) pending.reject(error);
     this.#pending.clear();
+    this.#waiting.clear();
   }
 }
 
@@ -125,12 +156,12 @@ export function move(x: number, y: number) {
   };
 }
 
-/** Creates the sandbox that the clients join. */
-export async function createSandbox(gatewayUrl: string, cdpUrl: string): Promise<void> {
+/** Creates the sandbox that the clients join; without an address, one that has no browser. */
+export async function createSandbox(gatewayUrl: string, cdpUrl?: string): Promise<void> {
   const response = await fetch(`${gatewayUrl}/v1/sandboxes`, {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ sandboxId: SANDBOX_ID, browser: { cdpUrl } }),
+    body: JSON.stringify({ sandboxId: SANDBOX_ID, ...(cdpUrl !== undefined && { browser: { cdpUrl } }) }),
     signal: AbortSignal.timeout(10_000),
   });
   if (!response.ok)

@@ -1,9 +1,14 @@
-/** The gateway under measurement, as it is by default: in memory, `ws`, no log. */
+/**
+ * The gateway under measurement, as it is by default: `ws`, no log, and in memory unless there is an argument: the URL
+ * of the Redis that it shares with other nodes.
+ */
 import { createGateway } from "../../src/gateway.ts";
+import { RedisStore } from "../../src/store/redis/redis-store.ts";
 import { serve } from "./processes.ts";
 
-serve(async () => {
-  const gateway = createGateway({ port: 0 });
+serve(async ([redisUrl]) => {
+  const store = redisUrl === undefined ? {} : { store: await RedisStore.connect({ url: redisUrl }) };
+  const gateway = createGateway({ port: 0, ...store });
   const url = await gateway.listen();
   return { info: { url }, close: () => gateway.close() };
 });

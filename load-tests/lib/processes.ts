@@ -12,7 +12,26 @@ export type Info = Readonly<Record<string, string>>;
 export interface Service {
   /** What the parent needs to know, such as where it listens. */
   readonly info: Info;
+  /** What the parent may ask for meanwhile. Both go as JSON. */
+  readonly answer?: (question: unknown) => Promise<unknown>;
   readonly close: () => Promise<void>;
+}
+
+export interface Worker {
+  readonly info: Info;
+  /** Resolves to what the process's `answer` made of it; rejects when that failed or the process ended. */
+  readonly ask: <T>(question: unknown) => Promise<T>;
+}
+
+interface Question {
+  readonly number: number;
+  readonly question: unknown;
+}
+
+interface Answer {
+  readonly number: number;
+  readonly value?: unknown;
+  readonly failure?: string;
 }
 
 /**
@@ -20,6 +39,15 @@ export interface Service {
  * It ends with `resources`.
  */
 export async function startProcess(resources: Resources, script: string, args: string[] = []): Promise<Info> {
+  return (await startWorker(resources, script, args)).info;
+}
+
+/** The same for a process that can be asked. */
+export async function startWorker(
+  resources: Resources,
+  script: string,
+  args: string[] = [],
+): Promise<Worker> {
   const child = fork(fileURLToPath(new URL(script, import.meta.url)), args, {
     execArgv: ["--import", import.meta.resolve("tsx")],
     stdio: ["ignore", "inherit", "inherit", "ipc"],
@@ -34,7 +62,28 @@ export async function startProcess(resources: Resources, script: string, args: s
       );
     });
   });
-  return within(ready, `the start of ${script}`, START_MS);
+  const info = await within(ready, `the start of ${script}`, START_MS);
+  const pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
+  child.on("message", (message) => {
+    const { number, value, failure } = message as Answer;
+    const asked = pending.get(number);
+    pending.delete(number);
+    if (failure === undefined) asked?.resolve(value);
+    else asked?.reject(new Error(`${script}: ${failure}`));
+  });
+  child.once("exit", () => {
+    for (const { reject } of pending.values()) reject(new Error(`${script} ended before it answered`));
+    pending.clear();
+  });
+  let asked = 0;
+  const ask = <T>(question: unknown): Promise<T> => {
+    asked += 1;
+    const number = asked;
+    const answer = new Promise<unknown>((resolve, reject) => pending.set(number, { resolve, reject }));
+    child.send({ number, question } satisfies Question);
+    return within(answer, `the answer of ${script}`, START_MS) as Promise<T>;
+  };
+  return { info, ask };
 }
 
 async function endProcess(child: ChildProcess): Promise<void> {
@@ -44,6 +93,11 @@ async function endProcess(child: ChildProcess): Promise<void> {
   const timer = setTimeout(() => child.kill("SIGKILL"), EXIT_MS);
   await exited;
   clearTimeout(timer);
+}
+
+/** A parent that has gone meanwhile needs no answer: `serve` ends this process for it. */
+function tell(message: Info | Answer): void {
+  process.send?.(message, undefined, undefined, () => {});
 }
 
 /**
@@ -68,8 +122,16 @@ export function serve(start: (args: readonly string[]) => Promise<Service>): voi
       );
   });
   started.then(
-    // A parent that has gone meanwhile needs no answer; its hanging up is handled above.
-    ({ info }) => process.send?.(info, undefined, undefined, () => {}),
+    ({ info, answer }) => {
+      process.on("message", (message) => {
+        const { number, question } = message as Question;
+        const failed = (error: unknown): Answer => ({ number, failure: String(error) });
+        Promise.resolve(answer?.(question))
+          .then((value): Answer => ({ number, value }), failed)
+          .then(tell, () => {});
+      });
+      tell(info);
+    },
     (error: unknown) => {
       console.error(error);
       process.exit(1);

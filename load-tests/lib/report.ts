@@ -12,6 +12,7 @@ export interface Machine {
   readonly system: string;
   readonly node: string;
   readonly chromium?: string;
+  readonly redis?: string;
   /** Processes that ran or waited to run, averaged over the minute before the run. Zero on Windows. */
   readonly loadAtStart: number;
 }
@@ -35,7 +36,8 @@ export function toText(report: Report): string {
     const lines = rows.map((row) =>
       row.map((cell, column) => cell[column === 0 ? "padEnd" : "padStart"](widths[column] ?? 0)).join("  "),
     );
-    return [`${result.title}: ${describe(result)}`, ...lines.map((line) => `  ${line}`)].join("\n");
+    const notes = (result.notes ?? []).map((note) => `  ${note}`);
+    return [`${result.title}: ${describe(result)}`, ...lines.map((line) => `  ${line}`), ...notes].join("\n");
   });
   return [...parts, ...warnings(report)].join("\n\n");
 }
@@ -54,6 +56,7 @@ export function toMarkdown(report: Report): string {
       line(head),
       rule,
       ...rows.map(line),
+      ...(result.notes ?? []).flatMap((note) => ["", note]),
     ].join("\n");
   });
   const facts = [
@@ -61,6 +64,7 @@ export function toMarkdown(report: Report): string {
     machine.system,
     `Node ${machine.node}`,
     ...(machine.chromium === undefined ? [] : [machine.chromium]),
+    ...(machine.redis === undefined ? [] : [`Redis ${machine.redis}`]),
     `load ${machine.loadAtStart.toFixed(2)} at the start`,
   ];
   return `${[
@@ -75,30 +79,52 @@ run shows no difference.`,
   ].join("\n\n")}\n`;
 }
 
-function table(result: Result): string[][] {
-  const counts = result.counted !== undefined;
-  const head = counts ? [...HEAD, "per second", "per second ratio"] : HEAD;
-  return [head, ...result.paths.map((path) => row(path, counts))];
+interface Extra {
+  readonly heads: readonly string[];
+  readonly cells: (path: PathResult, none: string) => readonly string[];
 }
 
-function row({ name, kind, p50, p99, perSecond, against }: PathResult, counts: boolean): string[] {
-  const none = kind === "reference" ? "reference" : "";
+const RATE: Extra = {
+  heads: ["per second", "per second ratio"],
+  cells: ({ perSecond, against }, none) => [
+    perSecond?.toFixed(1) ?? "",
+    against ? ratio(against.perSecond) : none,
+  ],
+};
+const COST: Extra = {
+  heads: ["CPU µs each", "CPU ratio"],
+  cells: ({ cpuMicros, against }, none) => [
+    cpuMicros?.toFixed(1) ?? "",
+    against ? ratio(against.cpuMicros) : none,
+  ],
+};
+
+function table({ counted, cpuOf, paths }: Result): string[][] {
+  const extras = [...(counted === undefined ? [] : [RATE]), ...(cpuOf === undefined ? [] : [COST])];
   return [
-    name,
-    ms(p50),
-    ms(p99),
-    against ? signed(against.addedP50) : none,
-    against ? ratio(against.p50) : none,
-    against ? ratio(against.p99) : none,
-    ...(counts ? [perSecond?.toFixed(1) ?? "", against?.perSecond ? ratio(against.perSecond) : none] : []),
+    [...HEAD, ...extras.flatMap(({ heads }) => heads)],
+    ...paths.map((path) => {
+      const { name, kind, p50, p99, against } = path;
+      const none = kind === "reference" ? "reference" : "";
+      return [
+        name,
+        ms(p50),
+        ms(p99),
+        against ? signed(against.addedP50) : none,
+        against ? ratio(against.p50) : none,
+        against ? ratio(against.p99) : none,
+        ...extras.flatMap(({ cells }) => cells(path, none)),
+      ];
+    }),
   ];
 }
 
-function describe({ measured, counted, paths }: Result): string {
+function describe({ measured, counted, cpuOf, paths }: Result): string {
   const samples = paths.map((path) => path.samples);
   const [least, most] = [Math.min(...samples), Math.max(...samples)];
   const rate = counted === undefined ? "" : `; per second: ${counted}`;
-  return `milliseconds ${measured}${rate} (${least === most ? most : `${least} to ${most}`} samples a path)`;
+  const cpu = cpuOf === undefined ? "" : `; CPU: ${cpuOf}`;
+  return `milliseconds ${measured}${rate}${cpu} (${least === most ? most : `${least} to ${most}`} samples a path)`;
 }
 
 function warnings({ machine }: Report): string[] {
@@ -111,15 +137,16 @@ function warnings({ machine }: Report): string[] {
 }
 
 function ms(value: number): string {
-  return value.toFixed(value < 10 ? 3 : 1);
+  const size = Math.abs(value);
+  return `${value < 0 ? "−" : ""}${size.toFixed(size < 10 ? 3 : 1)}`;
 }
 
 function signed(value: number): string {
-  return `${value < 0 ? "−" : "+"}${ms(Math.abs(value))}`;
+  return value < 0 ? ms(value) : `+${ms(value)}`;
 }
 
-function ratio({ median, min, max }: Ratio): string {
-  return `${median.toFixed(2)} (${min.toFixed(2)}–${max.toFixed(2)})`;
+function ratio(of: Ratio | undefined): string {
+  return of ? `${of.median.toFixed(2)} (${of.min.toFixed(2)}–${of.max.toFixed(2)})` : "";
 }
 
 function capital(text: string): string {

@@ -9,6 +9,9 @@ export interface Plan {
   readonly frames: number;
   readonly frameRateMs: number;
   readonly roundTrips: number;
+  readonly passes: number;
+  readonly transitionsMs: number;
+  readonly events: number;
 }
 
 export interface Context {
@@ -28,9 +31,20 @@ export interface Scenario {
 /** One way to do the same thing. The first path of a scenario is the reference. */
 export interface Path {
   readonly name: string;
-  /** `control`: the reference once more, as a path of its own. What it differs by is noise. */
-  readonly kind: "reference" | "gateway" | "control";
+  /**
+   * `control`: the reference once more, as a path of its own. What it differs by is noise.
+   * `yardstick`: something else that is plain, to see the reference by.
+   */
+  readonly kind: "reference" | "yardstick" | "gateway" | "control";
   readonly measure: () => Promise<Sample>;
+}
+
+/** What one turn gave, for each thing that it measured by the way. */
+export type Steps = Readonly<Record<string, Sample>>;
+
+/** A path whose turn measures several things. A step is compared with the reference's of that name, or its first. */
+export interface StepPath extends Omit<Path, "measure"> {
+  readonly measure: () => Promise<Steps>;
 }
 
 export interface PathResult extends Summary {
@@ -48,44 +62,68 @@ export interface Result {
   readonly measured: string;
   /** What is counted per second, if anything is. */
   readonly counted?: string;
+  /** Whose processor time, if that was taken. */
+  readonly cpuOf?: string;
   readonly paths: readonly PathResult[];
+  /** Sentences below the table. */
+  readonly notes?: readonly string[];
 }
 
 /**
  * Measures the paths in turn, round after round. Each round begins with another path, so that none always has the
  * place after the heaviest one. One turn of each comes first and is thrown away: it warms up the compilers.
  */
-export async function takeTurns(
+export function takeTurns(context: Context, title: string, paths: readonly Path[]): Promise<PathResult[]> {
+  const single = paths.map(({ measure, ...path }) => ({
+    ...path,
+    measure: async (): Promise<Steps> => ({ [WHOLE]: await measure() }),
+  }));
+  return takeStepTurns(context, title, single);
+}
+
+/** The same for paths with several steps: one result for each step of each path, ordered by step. */
+export async function takeStepTurns(
   context: Context,
   title: string,
-  paths: readonly Path[],
+  paths: readonly StepPath[],
 ): Promise<PathResult[]> {
   context.say(`${title}: warming up`);
   for (const path of paths) await path.measure();
-  const samples = paths.map((): Sample[] => []);
+  const turns = paths.map((): Steps[] => []);
   for (let round = 0; round < context.plan.rounds; round += 1) {
     const line: string[] = [];
     for (let turn = 0; turn < paths.length; turn += 1) {
       const index = (turn + round) % paths.length;
       const path = paths[index];
       if (!path) continue;
-      const sample = await path.measure();
-      samples[index]?.push(sample);
-      const { p50, perSecond } = summarize([sample]);
-      const shown = perSecond === undefined ? `${p50.toFixed(2)} ms` : `${perSecond.toFixed(1)}/s`;
-      line.push(`${path.name} ${shown}`);
+      const steps = await path.measure();
+      turns[index]?.push(steps);
+      line.push(`${path.name} ${Object.values(steps).map(shown).join(" · ")}`);
     }
     context.say(`${title}: round ${round + 1}/${context.plan.rounds}: ${line.join(", ")}`);
   }
-  const reference = samples[0] ?? [];
-  return paths.map(({ name, kind }, index) => {
-    const own = samples[index] ?? [];
-    return {
-      name,
-      kind,
-      ...summarize(own),
-      rounds: own.map((sample) => summarize([sample])),
-      ...(index > 0 && { against: compare(own, reference) }),
-    };
+  const [reference = []] = turns;
+  const names = new Set(turns.flatMap(([first = {}]) => Object.keys(first)));
+  return [...names].flatMap((step) => {
+    const base = reference.flatMap((steps) => steps[step] ?? Object.values(steps)[0] ?? []);
+    return paths.flatMap(({ name, kind }, index) => {
+      const own = (turns[index] ?? []).flatMap((steps) => steps[step] ?? []);
+      if (own.length === 0) return [];
+      return {
+        name: step === WHOLE ? name : `${step}: ${name}`,
+        kind,
+        ...summarize(own),
+        rounds: own.map((sample) => summarize([sample])),
+        ...(index > 0 && { against: compare(own, base) }),
+      };
+    });
   });
+}
+
+/** The only step of a path that has no others. */
+export const WHOLE = "";
+
+function shown(sample: Sample): string {
+  const { p50, perSecond } = summarize([sample]);
+  return perSecond === undefined ? `${p50.toFixed(2)} ms` : `${perSecond.toFixed(1)}/s`;
 }

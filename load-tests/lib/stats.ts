@@ -6,6 +6,8 @@ export interface Sample {
   readonly values: readonly number[];
   /** Where the scenario counts something per second. */
   readonly perSecond?: number;
+  /** Microseconds of a server's processor time for each thing counted. */
+  readonly cpuMicros?: number;
 }
 
 export interface Summary {
@@ -14,6 +16,7 @@ export interface Summary {
   readonly p50: number;
   readonly p99: number;
   readonly perSecond?: number;
+  readonly cpuMicros?: number;
 }
 
 /** Path divided by reference, one ratio per round: the median of them, the smallest and the largest. */
@@ -26,9 +29,11 @@ export interface Ratio {
 export interface Comparison {
   /** Milliseconds that the path's median lies above the reference's, over all rounds together. */
   readonly addedP50: number;
-  readonly p50: Ratio;
-  readonly p99: Ratio;
+  /** Absent where a turn's value is not above zero: the ratio would mean nothing. */
+  readonly p50?: Ratio;
+  readonly p99?: Ratio;
   readonly perSecond?: Ratio;
+  readonly cpuMicros?: Ratio;
 }
 
 /** Nearest rank: always a value that was measured. */
@@ -48,35 +53,44 @@ function middle(ratios: readonly number[]): number {
   return (below + above) / 2;
 }
 
-/** `perSecond` of several samples is their mean, since all turns of a path last equally long. */
+/** `perSecond` and `cpuMicros` of several samples are their means, since all turns of a path last equally long. */
 export function summarize(samples: readonly Sample[]): Summary {
   const values = samples.flatMap((sample) => sample.values);
-  const rates = samples.flatMap(({ perSecond }) => (perSecond === undefined ? [] : [perSecond]));
+  const rates = samples.flatMap(({ perSecond }) => perSecond ?? []);
+  const costs = samples.flatMap(({ cpuMicros }) => cpuMicros ?? []);
   return {
     samples: values.length,
     p50: percentile(values, 0.5),
     p99: percentile(values, 0.99),
-    ...(rates.length > 0 && { perSecond: rates.reduce((sum, rate) => sum + rate, 0) / rates.length }),
+    ...(rates.length > 0 && { perSecond: mean(rates) }),
+    ...(costs.length > 0 && { cpuMicros: mean(costs) }),
   };
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** Both lists have one sample per round, in the order of the rounds. */
 export function compare(path: readonly Sample[], reference: readonly Sample[]): Comparison {
   const own = path.map((sample) => summarize([sample]));
   const other = reference.map((sample) => summarize([sample]));
-  const ratio = (of: (summary: Summary) => number | undefined): Ratio => {
+  const ratio = <K extends "p50" | "p99" | "perSecond" | "cpuMicros">(
+    name: K,
+  ): { readonly [P in K]?: Ratio } => {
     const ratios = own.map((summary, round) => {
-      const base = other[round];
-      return (of(summary) ?? Number.NaN) / ((base && of(base)) ?? Number.NaN);
+      const [above = 0, below = 0] = [summary[name], other[round]?.[name]];
+      return above > 0 && below > 0 ? above / below : Number.NaN;
     });
-    return { median: middle(ratios), min: Math.min(...ratios), max: Math.max(...ratios) };
+    if (ratios.some(Number.isNaN)) return {};
+    const all: Ratio = { median: middle(ratios), min: Math.min(...ratios), max: Math.max(...ratios) };
+    return { [name]: all } as { readonly [P in K]: Ratio };
   };
   return {
     addedP50: summarize(path).p50 - summarize(reference).p50,
-    p50: ratio(({ p50 }) => p50),
-    p99: ratio(({ p99 }) => p99),
-    ...(own.every(({ perSecond }) => perSecond !== undefined) && {
-      perSecond: ratio(({ perSecond }) => perSecond),
-    }),
+    ...ratio("p50"),
+    ...ratio("p99"),
+    ...ratio("perSecond"),
+    ...ratio("cpuMicros"),
   };
 }

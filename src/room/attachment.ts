@@ -235,13 +235,20 @@ export class Attachment {
     return publicView(state);
   }
 
-  /** A node that was killed leaves what it saw of the browser behind. */
+  /** A node that was killed leaves its gate behind, and what it saw of the browser. */
   async #forgetGone(state: SandboxState): Promise<void> {
-    const gone = new Set(Object.values(state.gates).flatMap(({ nodeId, status }) => (status ? nodeId : [])));
-    for (const nodeId of gone) {
-      if (this.#context.nodes.isLiving(nodeId)) continue;
-      await this.#hooks.dispatch({ type: "node.gone", nodeId }).catch(() => {});
+    const { store, nodeId: here, nodes } = this.#context;
+    const forget = async (command: Command): Promise<void> => {
+      await this.#hooks.dispatch(command).catch(() => {});
+    };
+    // Only one whose end is certain need not be waited for.
+    if (store.exclusive) {
+      for (const [gateId, { nodeId }] of Object.entries(state.gates))
+        if (nodeId !== here) await forget({ type: "gate.close", gateId });
+      return;
     }
+    const gone = new Set(Object.values(state.gates).flatMap(({ nodeId, status }) => (status ? nodeId : [])));
+    for (const nodeId of gone) if (!nodes.isLiving(nodeId)) await forget({ type: "node.gone", nodeId });
   }
 
   async #detach(): Promise<void> {

@@ -320,6 +320,7 @@ export class Room {
     }
     if (event.seq <= this.#sandbox.seq) return;
     if (event.seq > this.#sandbox.seq + 1) return void this.#refill();
+    const before = this.#sandbox.control.controller;
     this.#sandbox = applyEvent(this.#sandbox, event);
     this.#context.metrics.events.inc({ type: event.type });
     // The gate first: whoever lost control is shut out before anybody hears of it.
@@ -329,10 +330,10 @@ export class Room {
     this.#settleWaiters();
     if (event.changes.control || event.changes.resume) this.#resumes.deliver();
     const { controller } = this.#sandbox.control;
-    // They were given the browser by somebody else, or are taken for gone, and are here.
-    if (event.changes.control && controller !== undefined && event.by?.name !== controller) {
-      if (this.attendance.isHere(controller)) this.attendance.controllerHere();
-    }
+    if (controller === undefined || !this.attendance.isHere(controller)) return;
+    // Taken for gone, or given the browser by somebody who may not have known where they are.
+    const given = controller !== before && event.by?.name !== controller;
+    if (given || event.type === "control.away") this.attendance.controllerHere();
   }
 
   #settleWaiters(): void {

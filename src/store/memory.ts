@@ -38,6 +38,7 @@ export interface MemoryStoreOptions {
 }
 
 export class MemoryStore implements Store {
+  readonly exclusive = false;
   readonly #now: () => number;
   readonly #logLength: number;
   readonly #rows = new Map<string, Row>();

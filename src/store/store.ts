@@ -92,6 +92,8 @@ export type Unsubscribe = () => void;
 
 /** All methods reject with `BatonError` `unavailable` when the store cannot be reached within its time limit. */
 export interface Store {
+  /** Nobody but this process can use the data: whoever else wrote to it has ended for certain. */
+  readonly exclusive: boolean;
   /** Answers `false` when a sandbox of this id exists. The first event must have number 1. */
   create(state: SandboxState, events: readonly SandboxEvent[], dueAt: number | null): Promise<boolean>;
   /** The store's clock, for a state that is about to be created. */

@@ -1,79 +1,14 @@
 /** The `baton` command as an operator meets it: a process with an environment, signals, lines and an exit code. */
-import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync } from "node:fs";
 import { chmod, mkdtemp, readFile, rm, watch, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { CLOSE } from "../../protocol/errors.ts";
-import { Inbox, within } from "../support/inbox.ts";
+import { Baton, START_MS, type Ended } from "../support/baton-process.ts";
+import { within } from "../support/inbox.ts";
 import { RawClient } from "../support/raw-client.ts";
-
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-/** For a cold start on a busy machine. */
-const START_MS = 15_000;
-
-interface Ended {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-  readonly out: string;
-  /** Lines of stderr. */
-  readonly errors: readonly string[];
-}
-
-class Baton {
-  readonly child: ChildProcess;
-  readonly ended: Promise<Ended>;
-  /** Messages of the log. */
-  readonly log = new Inbox<{ readonly msg: string; readonly pid?: number; readonly level: number }>();
-
-  /** From the sources: what is tested is never an older build. */
-  constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-    const { PATH = "", HOME = "/" } = process.env;
-    const dir = mkdtempSync(join(tmpdir(), "baton-test-"));
-    const child = spawn(process.execPath, ["--import", "tsx", "src/main.ts", ...args], {
-      cwd: ROOT,
-      env: { PATH, HOME, BATON_PORT: "0", BATON_DATA_DIR: dir, ...env },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    this.child = child;
-    let [out, err, rest] = ["", "", ""];
-    child.stderr.setEncoding("utf8").on("data", (text: string) => (err += text));
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      out += text;
-      const lines = (rest + text).split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines)
-        if (line.startsWith("{")) this.log.put(JSON.parse(line) as { msg: string; level: number });
-    });
-    this.ended = once(child, "close").then(([code, signal]: unknown[]) => {
-      this.log.end(`the process ended: ${err}`);
-      const errors = err.split("\n").filter((line) => line !== "");
-      return { code: code as number | null, signal: signal as NodeJS.Signals | null, out, errors };
-    });
-    onTestFinished(async () => {
-      child.kill("SIGKILL");
-      await this.ended;
-      await rm(dir, { recursive: true, force: true, maxRetries: 10 });
-    });
-  }
-
-  end(): Promise<Ended> {
-    return within(this.ended, "the end of the process", START_MS);
-  }
-
-  line(start: string): Promise<{ readonly msg: string; readonly pid?: number }> {
-    return this.log.take(start, ({ msg }) => msg.startsWith(start), START_MS);
-  }
-
-  /** Base URL, once it listens. */
-  async url(): Promise<string> {
-    return (await this.line("dashboard: ")).msg.replace("dashboard: ", "");
-  }
-}
 
 /** Whether a process is there; one that has ended and is not waited for is not. */
 function runs(pid: number): boolean {

@@ -3,6 +3,7 @@ import type { Store, SandboxListener, Unsubscribe, LobbyChange } from "../../src
 import { storeAway } from "./steered-store.ts";
 
 export class CutOffStore implements Store {
+  readonly exclusive = false;
   readonly #store: Store;
   readonly #unsubscribes = new Set<Unsubscribe>();
   readonly #listeners = new Set<SandboxListener>();

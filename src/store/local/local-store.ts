@@ -64,6 +64,7 @@ export interface LocalStoreOptions {
 }
 
 export class LocalStore implements Store {
+  readonly exclusive = true;
   readonly #directory: OwnedDirectory;
   readonly #table: Table;
   readonly #queue: CommitQueue;

@@ -49,6 +49,7 @@ export interface RedisStoreOptions {
 }
 
 export class RedisStore implements Store {
+  readonly exclusive = false;
   readonly #router: Router;
   readonly #keys: Keys;
   readonly #bus: Bus;

@@ -51,9 +51,11 @@ export class GateBook {
       );
     } else if (view.control.phase === "draining" && next.control.phase === "active") {
       const silent = [...this.#owed.keys()].filter((gateId) => !settles(command, gateId, next));
+      assert.equal(event.type, "control.active");
       assert.deepStrictEqual(silent, [], "C2: granted before every gate had drained");
       this.#owed.clear();
     } else {
+      assert.notEqual(event.type, "control.active", "C2: active without a drain");
       assert.equal(next.control.phase, view.control.phase, "the phase moved without a reason");
     }
   }

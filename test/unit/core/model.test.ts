@@ -39,7 +39,7 @@ const WEIGHTS: { readonly [T in CommandType]: number } = {
   "controller.left": 5,
   "gate.open": 4,
   "gate.close": 1,
-  "gate.status": 4,
+  "gate.status": 7,
   "node.gone": 1,
   "gate.drained": 14,
   "gate.renew": 3,

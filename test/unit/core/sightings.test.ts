@@ -80,7 +80,9 @@ describe("H5: across nodes", () => {
     expect(walk.run(left("n1"))).toEqual([]);
     expect(nodes(walk)).toBe("n2");
     expect(walk.state.control).not.toHaveProperty("graceUntil");
-    expect(walk.wait(1).run(left("n2", { graceMs: 77 }))).toEqual(["control.away"]);
+    const by = { name: "Ann", role: "operator" } as const;
+    expect(walk.wait(1).run({ ...left("n2", { graceMs: 77 }), by })).toEqual(["control.away"]);
+    expect(walk.events.at(-1)).toMatchObject({ by });
     expect(walk.state.control.graceUntil).toBe(START + 1 + 77);
   });
 

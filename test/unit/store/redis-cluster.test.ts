@@ -69,7 +69,8 @@ describe("redis cluster", () => {
     );
   };
   const untilHealthy = async (...stores: readonly Store[]) => {
-    for (const store of stores) await untilHealthy(store);
+    for (const store of stores)
+      await until(async () => String(await store.healthy()), /true/, "the store to be healthy");
   };
   const slotOwners = async () =>
     String(await cluster.masters[0]?.client.call("CLUSTER", "SLOTS"))
