@@ -36,7 +36,7 @@ export class Connection {
   readonly openedAt = performance.now();
   readonly #onDown = new Set<(reason: string) => void>();
   #down: string | undefined;
-  #lastError: string | undefined;
+  #lastError: Error | undefined;
 
   /** @throws Error why there is no usable connection; the attempt leaves nothing behind */
   static async open(options: ConnectionOptions): Promise<Connection> {
@@ -48,14 +48,14 @@ export class Connection {
     try {
       await new Deadline(steps * options.timeoutMs).race(
         connection.#greet(options),
-        () => new Error(`no answer within ${steps * options.timeoutMs} ms.`),
+        () => new Error(`no answer within ${steps * options.timeoutMs} ms`),
       );
       return connection;
     } catch (error) {
-      const reason = connection.#lastError;
-      connection.destroy("the attempt failed");
       // ioredis rejects with no more than that the connection is closed; why, it says in an event.
-      throw wordOf(error) === "" && reason !== undefined ? new Error(`${reason}.`, { cause: error }) : error;
+      const reason = wordOf(error) === "" ? connection.#lastError : undefined;
+      connection.destroy("the attempt failed");
+      throw reason ?? error;
     } finally {
       options.signal.removeEventListener("abort", abort);
     }
@@ -64,9 +64,9 @@ export class Connection {
   private constructor(options: RedisOptions) {
     this.#redis = new Redis(options);
     this.#redis.on("error", (error: Error) => {
-      this.#lastError = error.message;
+      this.#lastError = error;
     });
-    this.#redis.on("end", () => this.destroy(this.#lastError ?? "Redis closed the connection"));
+    this.#redis.on("end", () => this.destroy(this.#lastError?.message ?? "Redis closed the connection"));
     // A channel's slot has moved, or the server ended a subscription: this connection does not hear it any more.
     this.#redis.on("moved", () => this.destroy("Redis ended a subscription: its slot has moved"));
   }
@@ -106,9 +106,6 @@ export class Connection {
     if (this.#down !== undefined) return;
     this.#down = reason;
     this.#redis.disconnect();
-    // `disconnect` waits for the other side to close too; one that is gone never does.
-    const { stream }: { stream?: { destroy: () => unknown } } = this.#redis;
-    stream?.destroy();
     for (const listener of this.#onDown) listener(reason);
     this.#onDown.clear();
   }
@@ -119,19 +116,19 @@ export class Connection {
     const field = (name: string): unknown => fields[fields.indexOf(name) + 1];
     const [version, mode, role] = [String(field("version")), field("mode"), field("role")];
     if (Number.parseInt(version, 10) < OLDEST_MAJOR) {
-      throw new Error(`it is Redis ${version}; version ${OLDEST_MAJOR}.0 or later is needed.`);
+      throw new Error(`it is Redis ${version}; version ${OLDEST_MAJOR}.0 or later is needed`);
     }
-    if (mode === "sentinel") throw new Error("it is a Sentinel; use redis+sentinel://host:port/masterName.");
+    if (mode === "sentinel") throw new Error("it is a Sentinel; use redis+sentinel://host:port/masterName");
     if ((mode === "cluster") !== (place.kind === "cluster")) {
       throw new Error(
         mode === "cluster"
-          ? "it belongs to a Cluster; use redis+cluster://host:port."
+          ? "it belongs to a Cluster; use redis+cluster://host:port"
           : "it does not belong to a Cluster; use redis://host:port.",
       );
     }
     if (role !== "master" && !anyRole) {
       throw new Error(
-        "it is a replica; name the master, or use redis+sentinel:// or redis+cluster:// to have it found.",
+        "it is a replica; name the master, or use redis+sentinel:// or redis+cluster:// to have it found",
       );
     }
   }
@@ -145,7 +142,8 @@ function redisOptions({ place, address, name, timeoutMs }: ConnectionOptions): R
     connectionName: name,
     lazyConnect: true,
     connectTimeout: timeoutMs,
-    disconnectTimeout: 100,
+    // How long the other side has to close too, once this one has: one that is gone never does.
+    disconnectTimeout: 20,
     retryStrategy: () => null,
     enableOfflineQueue: false,
     enableReadyCheck: false,

@@ -18,7 +18,6 @@ const ADVICE: Readonly<Record<string, string>> = {
   MOVED: "The Redis Cluster keeps sending the gateway elsewhere; check that its nodes agree (CLUSTER NODES).",
   NOAUTH: "Redis wants a password; put it into the store's URL.",
   WRONGPASS: "Redis refused the user or the password in the store's URL.",
-  NOPERM: "Redis does not let this user do that; see the gateway's documentation for the rights it needs.",
 };
 
 /** The first word of what Redis answered, or an empty text when Redis did not answer. */
@@ -47,10 +46,11 @@ export function asUnavailable(error: unknown, where: string): BatonError {
   if (error instanceof BatonError) return error;
   const advice = ADVICE[wordOf(error)];
   if (advice !== undefined) return unavailable(`${advice} (${where})`, error);
-  const said = error instanceof Error ? error.message : String(error);
-  if (wordOf(error) !== "") return unavailable(`Redis at ${where} refused: ${said} See Redis's log.`, error);
+  const said = (error instanceof Error ? error.message : String(error)).replace(/\.+$/, "");
+  if (wordOf(error) !== "")
+    return unavailable(`Redis at ${where} refused: ${said}. Check the user's rights and Redis's log.`, error);
   return unavailable(
-    `The connection to Redis at ${where} failed: ${said} Try again; check that Redis runs.`,
+    `The connection to Redis at ${where} failed: ${said}. Try again; check that Redis runs.`,
     error,
   );
 }

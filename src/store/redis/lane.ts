@@ -22,7 +22,7 @@ export class Lane {
   #timer: NodeJS.Timeout | undefined;
   #failures = 0;
   #failedAt = 0;
-  #lastError: unknown = new Error("not connected yet.");
+  #lastError: unknown = new Error("not connected yet");
   #closed = false;
 
   constructor(options: LaneOptions) {
@@ -49,7 +49,7 @@ export class Lane {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
-    this.#lastError = new Error("the store is closed.");
+    this.#lastError = new Error("the store is closed");
     this.#connection?.destroy("the store is closed");
   }
 
@@ -66,7 +66,7 @@ export class Lane {
         connection.onDown((reason) => {
           this.#connection = undefined;
           if (performance.now() - upAt > STEADY_MS) this.#failures = 0;
-          this.#failed(new Error(`${reason}.`));
+          this.#failed(new Error(reason));
         });
         if (connection.alive) this.#options.onUp();
       },

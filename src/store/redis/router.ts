@@ -35,7 +35,7 @@ export class Router {
     const router = new Router(options);
     try {
       const deadline = new Deadline(options.commandTimeoutMs);
-      const late = (): Error => new Error(`no answer within ${options.commandTimeoutMs} ms.`);
+      const late = (): Error => new Error(`no answer within ${options.commandTimeoutMs} ms`);
       await deadline.race(router.#topology.refresh(), late);
       router.#useNodes();
       if (router.#nodes.size === 0) throw router.#unserved();

@@ -96,6 +96,22 @@ describe("gates and the drain", () => {
     expect(look(walk)).toBe("idle");
   });
 
+  it("C3: a gate whose lease ran out is not waited for by what the same late moment brings", () => {
+    const walk = twoGates();
+    walk.run(cmd("handoff.request", { expiresInMs: 1_000 }), cmd("handoff.accept"));
+    walk.run(cmd("gate.renew", { gateId: "g2", epoch: walk.state.epoch, leaseMs: 60_000 }));
+    expect(walk.wait(LEASE_MS).run(cmd("tick"))).toEqual(["handoff.expired"]);
+    expect([gates(walk), draining(walk)]).toEqual(["g2", "g2"]);
+    expect(walk.state.draining).toEqual({ g2: walk.now + LEASE_MS });
+  });
+
+  it("C2: a gate that renews names its lease", () => {
+    const walk = twoGates();
+    walk.run(cmd("handoff.request"));
+    walk.run(cmd("gate.renew", { epoch: walk.state.epoch, leaseMs: 700 }));
+    expect(walk.state.draining).toEqual({ g1: START + 700, g2: START + LEASE_MS });
+  });
+
   it("C2: a gate that registers twice is the one it was", () => {
     const walk = twoGates();
     walk.run(cmd("gate.status"), cmd("gate.open", { nodeId: "n9", attachedAt: 1 }));

@@ -100,6 +100,7 @@ describe("resume", () => {
     expect(walk.wait(SILENCE_MS).run(cmd("tick"))).toEqual(["resume.released"]);
     expect(walk.events.at(-1)).not.toHaveProperty("by");
     expect(walk.state.resumes[0]).not.toHaveProperty("clientId");
+    expect(walk.state.resumes[0]).not.toHaveProperty("sessionId");
     expect(nextDeadline(walk.state)).toBeNull();
   });
 

@@ -344,18 +344,29 @@ describe("redis store", () => {
       );
       expect(await store.confirm("box")).toMatchObject({ state: commit.next });
       expect(await store.healthy()).toBe(true);
+      // Nothing is on its way to the replica when these are asked: they have to write something to prove anything.
+      const proofs = {
+        repeated: async () => store.commit("box", commit),
+        confirm: async () => store.confirm("box"),
+      };
+      for (const [name, call] of Object.entries(proofs)) {
+        await untilReplicating(server);
+        replica.pause();
+        try {
+          await expectUnavailable(name, call, limitMs);
+        } finally {
+          replica.resume();
+        }
+      }
+      await untilReplicating(server);
+      const fresh = await store.load("box");
+      if (!fresh) throw new Error("The sandbox is gone.");
+      const next = prepare(fresh, noise(fresh), "k2");
       replica.pause();
       try {
-        const next = prepare(
-          { ...loaded, version: loaded.version + 1, state: commit.next },
-          noise(loaded),
-          "k2",
-        );
         const all = {
           committed: async () => store.commit("box", next),
           repeated: async () => store.commit("box", next),
-          "repeated long ago": async () => store.commit("box", commit),
-          confirm: async () => store.confirm("box"),
           create: async () => createSandbox(store, "new"),
           remove: async () => store.remove("other"),
         };
@@ -378,6 +389,24 @@ describe("redis store", () => {
       expect(new Set(records.map(({ seq }) => seq)).size).toBe(30);
       const text = String(await replica.client.call("HGETALL", ...(await keysOf(replica, ":records:box"))));
       for (const key of keys) expect(text).toContain(`"key":"${key}"`);
+    });
+
+    it("says what to do when the address is wrong in another way", async () => {
+      await server.client.config("SET", "requirepass", "right");
+      try {
+        const wrong = async (url: string) => RedisStore.connect({ url, commandTimeoutMs: LIMIT_MS });
+        await expect(wrong(`redis://:bad@${server.address}`)).rejects.toThrow(
+          /refused the user or the password/,
+        );
+        await expect(wrong(`redis://${server.address}`)).rejects.toThrow(/wants a password; put it into/);
+        await expect(wrong(`redis+cluster://:right@${server.address}`)).rejects.toThrow(
+          /not belong to a Cluster; use/,
+        );
+        await expect(wrong("redis://127.0.0.1:9")).rejects.toThrow(/ECONNREFUSED.*check that Redis runs/);
+      } finally {
+        await server.client.call("AUTH", "right");
+        await server.client.config("SET", "requirepass", "");
+      }
     });
 
     it("a replica is refused as the store's address, with what to do", async () => {
