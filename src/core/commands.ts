@@ -45,7 +45,14 @@ export type Command = { readonly by?: EventActor } & (
       readonly seen?: Seen;
     }
   | { readonly type: "control.release"; readonly controller: string }
-  | { readonly type: "control.pass"; readonly controller: string; readonly to: string; readonly seen?: Seen }
+  | {
+      readonly type: "control.pass";
+      readonly controller: string;
+      readonly to: string;
+      readonly seen?: Seen;
+      /** Of a receiver who is not `seen`: they have so long to come. Absent: for ever. */
+      readonly graceMs?: number;
+    }
   /** The store lost `epoch`, which was in force: whoever drives by what is left gets a newer one, after a drain. */
   | { readonly type: "control.fence"; readonly epoch: number }
   /** This person has a connection on this node, still or again; or no longer has one there (H5). */

@@ -1,9 +1,12 @@
 /** Transitions of control outside of a handoff's own steps (C2, H5). */
-import type { CommandOf, Seen } from "./commands.ts";
+import { GATE_LEASE_MS, type CommandOf, type Seen } from "./commands.ts";
 import { returnToQueue } from "./handoff.ts";
 import { sighted } from "./sightings.ts";
 import { epochAfter, isOpen, type SandboxState } from "./state.ts";
 import { announce, changed, drainAll, holderOf, moveControl, refuse, same, type Transition } from "./step.ts";
+
+/** Stands for gates that nobody knows of; no gate has this id. */
+const LOST_GATES = "lost";
 
 export function take(state: SandboxState, command: CommandOf<"control.take">, now: number): Transition {
   const holder = holderOf(state);
@@ -40,7 +43,10 @@ export function pass(state: SandboxState, command: CommandOf<"control.pass">, no
   if (refusal) return refusal;
   if (command.to === command.controller) return same;
   if (command.to !== "ai") {
-    const after = giveTo(state, command.to, now, command.seen);
+    const given = giveTo(state, command.to, now, command.seen);
+    const { seen, graceMs } = command;
+    const comes = seen !== undefined || graceMs === undefined;
+    const after = comes ? given : { ...given, control: { ...given.control, graceUntil: now + graceMs } };
     return changed(announce(state, after, "control.passed", now, command.by));
   }
   if (isOpen(state.handoff)) {
@@ -69,7 +75,11 @@ function giveTo(state: SandboxState, controller: string, now: number, seen: Seen
 export function fence(state: SandboxState, command: CommandOf<"control.fence">, now: number): Transition {
   if (state.epoch >= command.epoch) return same;
   const epoch = Math.max(epochAfter(state.epoch, now), command.epoch + 1);
-  return changed(announce(state, drainAll({ ...state, epoch }, now), "control.fenced", now));
+  const after = drainAll({ ...state, epoch }, now);
+  // Gates that registered in what was lost are not known here: they have closed when a lease has run out.
+  const draining = { ...after.draining, [LOST_GATES]: now + GATE_LEASE_MS };
+  const control = { ...after.control, phase: "draining" as const };
+  return changed(announce(state, { ...after, draining, control }, "control.fenced", now));
 }
 
 function refuseUnlessHolder(state: SandboxState, controller: string, what: string): Transition | null {

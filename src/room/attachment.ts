@@ -12,6 +12,7 @@ import { sandboxNotFound, type Outcome } from "./dispatch.ts";
 import { publicView, type SandboxState } from "../core/state.ts";
 import { Gate, type Aim, type Known } from "./gate.ts";
 import { Preview } from "./preview.ts";
+import { now } from "./proof.ts";
 import { TabNumbers } from "./tab-numbers.ts";
 import type { RoomContext } from "./context.ts";
 import { untilStored } from "./until-stored.ts";
@@ -86,6 +87,27 @@ export class Attachment {
   update(sandbox: Sandbox): void {
     const attached = this.#attached;
     attached?.gate.update(sandbox);
+    this.#follow(sandbox);
+  }
+
+  /** The store came back with something else than what was known. */
+  reset(sandbox: Sandbox): void {
+    this.#attached?.gate.reset(sandbox);
+    this.#follow(sandbox);
+  }
+
+  /** What the store knew may be lost: it is asked before anything else is let through. */
+  doubt(): void {
+    this.#attached?.gate.doubt();
+  }
+
+  /** Says again how the browser looks from here: somebody may have said that this node is gone. */
+  restate(): void {
+    if (this.#attached) this.#status(this.#attached.gateId, this.#attached.link);
+  }
+
+  #follow(sandbox: Sandbox): void {
+    const attached = this.#attached;
     if (!sandbox.browser || !attached || sandbox.browser.attachedAt === attached.attachedAt) return;
     if (this.#replacing) return;
     this.#replacing = true;
@@ -175,7 +197,7 @@ export class Attachment {
       drained: async (epoch) => {
         const outcome = await this.#persist(gateId, () => ({ type: "gate.drained", gateId, epoch }));
         // Too late: its lease had run out, and it was passed over.
-        if (outcome && !Object.hasOwn(outcome.state.gates, gateId)) gate.unprove();
+        if (outcome && !Object.hasOwn(outcome.state.gates, gateId)) gate.doubt();
       },
       renew: async (epoch) => {
         await this.#hooks.dispatch({ type: "gate.renew", gateId, epoch, leaseMs: GATE_LEASE_MS });
@@ -191,11 +213,11 @@ export class Attachment {
         this.#hooks.broadcast({ type: "browser.dialog", sandboxId: this.#sandboxId, dialog }),
     });
     // Registered before it lets anything through: from here on no drain ends without this gate.
-    let askedAt = 0;
+    let asked = now();
     let registered: Outcome | undefined;
     try {
       registered = await untilStored(() => {
-        askedAt = performance.now();
+        asked = now();
         return this.#hooks.dispatch(register);
       }, wanted);
       if (!registered) return;
@@ -204,9 +226,9 @@ export class Attachment {
       await link.close();
       return ignoreMissing(error);
     }
-    const current = this.#hooks.current();
-    // The replica may be ahead of what the store answered, or behind it.
-    gate.open(current.epoch > registered.state.epoch ? current : publicView(registered.state), askedAt);
+    gate.open(publicView(registered.state), asked);
+    // The replica may be ahead of that.
+    this.update(this.#hooks.current());
     this.#status(gateId, link);
     this.preview.use(link);
   }
@@ -218,9 +240,8 @@ export class Attachment {
     const confirmed = await store.confirm(this.#sandboxId);
     if (!confirmed) throw sandboxNotFound(this.#sandboxId);
     let { state } = confirmed;
-    if (state.epoch < before.epoch) {
-      // The store came back without what was already in force.
-      await this.#hooks.dispatch({ type: "control.fence", epoch: before.epoch });
+    if (isBehind(state, before)) {
+      // The store came back without what was already in force: the room finds out, and settles it.
       this.#hooks.missed();
       throw new BatonError(
         "unavailable",
@@ -241,12 +262,9 @@ export class Attachment {
     const forget = async (command: Command): Promise<void> => {
       await this.#hooks.dispatch(command).catch(() => {});
     };
-    // Only one whose end is certain need not be waited for.
-    if (store.exclusive) {
-      for (const [gateId, { nodeId }] of Object.entries(state.gates))
-        if (nodeId !== here) await forget({ type: "gate.close", gateId });
-      return;
-    }
+    // Only one whose end is certain need not be waited for: also this node's own earlier one.
+    for (const [gateId, { nodeId }] of Object.entries(state.gates))
+      if (store.exclusive || nodeId === here) await forget({ type: "gate.close", gateId });
     const gone = new Set(Object.values(state.gates).flatMap(({ nodeId, status }) => (status ? nodeId : [])));
     for (const nodeId of gone) if (!nodes.isLiving(nodeId)) await forget({ type: "node.gone", nodeId });
   }
@@ -284,6 +302,14 @@ export class Attachment {
       return undefined;
     }
   }
+}
+
+/** Of a history that the store lost the end of. */
+export function isBehind(
+  state: Pick<Sandbox, "epoch" | "seq">,
+  known: Pick<Sandbox, "epoch" | "seq">,
+): boolean {
+  return state.epoch < known.epoch || (state.epoch === known.epoch && state.seq < known.seq);
 }
 
 function ignoreMissing(error: unknown): void {

@@ -26,6 +26,8 @@ export class Attendance {
   readonly #hooks: AttendanceHooks;
   /** Connections over which a resume prompt was claimed. */
   readonly #claimers = new Set<string>();
+  /** Sockets that claimed the browser. */
+  readonly #claimants = new Set<Client>();
   /** Reports go to the store in order: a late `left` must not follow its `here`. */
   #reports: Promise<void> = Promise.resolve();
   #vouching = false;
@@ -41,9 +43,26 @@ export class Attendance {
   }
 
   isHere(controller: string): boolean {
-    return [...this.#hooks.members.values()].some(
-      ({ client, passive }) => !passive && standsFor(client, controller),
+    const clients = [...this.#hooks.members.values()].flatMap(({ client, passive }) =>
+      passive ? [] : client,
     );
+    return [...clients, ...this.#claimants].some((client) => standsFor(client, controller));
+  }
+
+  /**
+   * Counts a socket that claims the browser as a connection of its person, whether or not it joins; keeps the room
+   * open meanwhile. To be called before the claim, so that the claim says where its person is.
+   * @returns what ends it; the grace time begins then, if the person drives and has no other connection
+   */
+  attend(client: Client): () => void {
+    if (this.#claimants.has(client)) return () => {};
+    this.#claimants.add(client);
+    const release = this.#hooks.hold();
+    return () => {
+      if (!this.#claimants.delete(client)) return;
+      this.away(client.name);
+      release();
+    };
   }
 
   /** Where a person is connected, as far as this node knows: goes with the command that gives them the browser. */

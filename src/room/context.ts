@@ -23,6 +23,8 @@ export interface RoomContext {
   readonly stream: number;
   /** Resolves when the sandbox's last room on this node has let go of the browser. */
   readonly previous: Promise<void>;
+  /** The sandbox was removed: nobody may be given this room any more. */
+  readonly gone: () => void;
   /** Nobody needs this room any more. */
   readonly unused: (sandboxId: string) => void;
 }

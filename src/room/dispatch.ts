@@ -52,16 +52,22 @@ export async function dispatch(
   const key = request?.key ?? nanoid();
   const fingerprint = request?.fingerprint ?? "";
   const deadline = performance.now() + DISPATCH_MS;
-  let unanswered = 0;
+  const unanswered: BatonError[] = [];
   for (let attempt = 0; attempt < MAX_ATTEMPTS && performance.now() < deadline; attempt += 1) {
     const loaded = await store.load(sandboxId, key);
     if (!loaded) throw sandboxNotFound(sandboxId);
-    if (loaded.record) return recorded(loaded.state, loaded.record, fingerprint, unanswered === 0);
+    if (loaded.record) {
+      // What is found may be in no replica yet, and what is answered must be durable (H6).
+      await store.confirm(sandboxId);
+      return recorded(loaded.state, loaded.record, fingerprint, unanswered.length === 0);
+    }
     const step = transition(loaded.state, command, loaded.now);
     if (step.kind === "refused") throw step.error;
     // A request with a key that changes nothing is remembered too: its late repetition must not change something.
-    if (step.kind === "same" && !request)
+    if (step.kind === "same" && !request) {
+      if (command.type !== "tick") await store.confirm(sandboxId);
       return { state: loaded.state, handoff: loaded.state.handoff, repeated: false };
+    }
     const state = step.kind === "same" ? loaded.state : step.state;
     let result: CommitResult;
     try {
@@ -74,14 +80,17 @@ export async function dispatch(
         record: { key, fingerprint, handoff: state.handoff, seq: state.seq },
       });
     } catch (error) {
-      unanswered += 1;
-      if (!(error instanceof BatonError && error.retryable) || unanswered > MAX_UNANSWERED) throw error;
+      if (!(error instanceof BatonError && error.retryable)) throw error;
+      unanswered.push(error);
+      if (unanswered.length > MAX_UNANSWERED) throw error;
       continue;
     }
     if (result.kind === "committed") return { state, handoff: state.handoff, repeated: false };
     if (result.kind === "missing") throw sandboxNotFound(sandboxId);
     // `repeated`: it is in already, and the next load finds its record. `conflict`: decide anew.
   }
+  const [open] = unanswered;
+  if (open) throw open;
   throw new BatonError(
     "conflict",
     `Sandbox ${sandboxId} is changing too fast. Nothing was changed; try again.`,

@@ -7,9 +7,10 @@ import { BatonError } from "../../protocol/errors.ts";
 import type { InputEvent } from "../../protocol/input.ts";
 import type { Sandbox } from "../../protocol/sandbox.ts";
 import { isNamed, mayDrive, type Driver } from "../core/access.ts";
-import { GATE_LEASE_MS, GATE_PROOF_MS } from "../core/commands.ts";
+import { GATE_LEASE_MS } from "../core/commands.ts";
 import { BrowserError, type BrowserLink } from "../browser/browser.ts";
 import type { Metrics } from "../ops/metrics.ts";
+import { Proof, unproven, type Moment } from "./proof.ts";
 
 export interface GateOptions {
   readonly link: BrowserLink;
@@ -27,8 +28,8 @@ export interface GateOptions {
   readonly confirm: () => Promise<Known>;
 }
 
-/** Inputs that wait for the store's word at a time; more are refused. */
-const MAX_UNPROVEN = 256;
+/** A drain that lasts longer than this is taken for a page that hangs: it may then be left. */
+const HUNG_MS = 1_000;
 
 /** What the sender of input believed: refused when it is no longer so. */
 export interface Aim {
@@ -36,7 +37,7 @@ export interface Aim {
   readonly tab?: number;
 }
 
-export type Known = Pick<Sandbox, "epoch" | "control">;
+export type Known = Pick<Sandbox, "epoch" | "seq" | "control">;
 
 export class Gate {
   readonly #options: GateOptions;
@@ -44,44 +45,50 @@ export class Gate {
   #known: Known | null = null;
   #open = false;
   #draining: Promise<void> | null = null;
-  /** Until then, by this process's monotonic clock, the store's last word counts (C3). */
-  #provenUntil = -Infinity;
-  #proving: Promise<void> | null = null;
-  #unproven = 0;
-  /** Grows with each `unprove`. */
-  #doubts = 0;
-  /** Newest epoch for which this gate said that nothing older is under way. */
-  #acknowledged = 0;
+  #drainingSince = Infinity;
+  /** Epochs up to this one are of a history that the store lost: nothing goes on under them. */
+  #lost = 0;
+  readonly #proof: Proof;
 
   constructor(options: GateOptions) {
     this.#options = options;
+    this.#proof = new Proof(async () => this.update(await options.confirm()));
   }
 
   /**
    * Nothing passes before this. Everybody must know of the gate by then: a drain waits for those it knows (C2).
-   * @param askedAt when the store was asked for that, by `performance.now()`: what it answered is a first proof (C3)
+   * @param asked when the store was asked for that: what it answered is a first proof (C3)
    */
-  open(known: Known, askedAt: number): void {
+  open(known: Known, asked: Moment): void {
     this.#open = true;
     this.update(known);
-    this.#provenUntil = askedAt + GATE_PROOF_MS;
+    this.#proof.start(asked);
   }
 
   /** Learns a newer state. The old holder is shut out before this returns; the drain goes on by itself. */
   update(known: Known): void {
-    if (!this.#open) return;
-    if (this.#known && known.epoch < this.#known.epoch) return;
-    const moved = known.epoch !== this.#known?.epoch || this.#known.control.phase !== known.control.phase;
+    if (!this.#open || known.epoch <= this.#lost) return;
+    const before = this.#known;
+    if (before && !isNewer(known, before)) return;
     this.#known = known;
     if (known.control.phase === "draining") this.#draining ??= this.#drain();
-    // Granted without this gate's word: it may have been passed over, and no drain would wait for it.
-    else if (moved && this.#acknowledged !== known.epoch) this.unprove();
+    // A grant is acted upon only when the store confirms it: this gate may have been passed over, and then no drain
+    // would wait for it; or the store may have lost the grant.
+    else if (before?.epoch !== known.epoch || before.control.phase !== "active") this.#proof.doubt();
+  }
+
+  /** The store came back without what this gate knew: shut until who drives is settled under a newer epoch. */
+  reset(known: Known): void {
+    const before = this.#known?.epoch ?? 0;
+    this.#known = null;
+    this.#lost = Math.max(this.#lost, known.epoch < before ? before : 0);
+    this.#proof.doubt();
+    this.update(known);
   }
 
   /** Lets nothing through until the store has confirmed again who drives, and that drains know of this gate. */
-  unprove(): void {
-    this.#provenUntil = -Infinity;
-    this.#doubts += 1;
+  doubt(): void {
+    this.#proof.doubt();
   }
 
   /**
@@ -98,8 +105,8 @@ export class Gate {
       // A refusal needs no proof: it is always safe.
       const early = refusal();
       if (early) throw early;
-      if (!this.#proven()) await this.#untilProven();
-      else if (this.#provenUntil - performance.now() < GATE_PROOF_MS / 2) this.#prove().catch(() => {});
+      if (this.#proof.valid) this.#proof.keep();
+      else await this.#proof.obtain();
       const late = refusal();
       if (late) throw late;
     } catch (error) {
@@ -113,7 +120,7 @@ export class Gate {
         event,
         () =>
           this.#known?.epoch === admitted &&
-          this.#proven() &&
+          this.#proof.valid &&
           !this.#refusal(driver, aim, leaving) &&
           (isRelease(event) || !this.#stale(aim)),
       ),
@@ -132,51 +139,9 @@ export class Gate {
     await this.#options.link.drain();
   }
 
-  #proven(): boolean {
-    return performance.now() < this.#provenUntil;
-  }
-
-  /** @throws BatonError `unavailable`, `input_overflow`, `sandbox_not_found` */
-  async #untilProven(): Promise<void> {
-    if (this.#unproven >= MAX_UNPROVEN) {
-      throw new BatonError(
-        "input_overflow",
-        "The store has not yet confirmed who drives, and too much input waits for it. Send it again in a moment.",
-      );
-    }
-    this.#unproven += 1;
-    try {
-      await this.#prove();
-    } finally {
-      this.#unproven -= 1;
-    }
-    if (!this.#proven()) throw unproven();
-  }
-
-  /** The time counts from before the question: whatever delayed the answer, the proof is no younger than that. */
-  #prove(): Promise<void> {
-    this.#proving ??= (async () => {
-      try {
-        for (let doubts = -1; doubts !== this.#doubts;) {
-          const askedAt = performance.now();
-          doubts = this.#doubts;
-          const known = await this.#options.confirm();
-          // A doubt that came up meanwhile is not answered by this.
-          if (doubts !== this.#doubts) continue;
-          this.update(known);
-          doubts = this.#doubts;
-          // An event that came meanwhile may have told more than the answer: its commit is then the younger proof.
-          this.#provenUntil = askedAt + GATE_PROOF_MS;
-        }
-      } finally {
-        this.#proving = null;
-      }
-    })();
-    return this.#proving;
-  }
-
   async #drain(): Promise<void> {
     const stop = this.#options.metrics.drainSeconds.startTimer();
+    this.#drainingSince = performance.now();
     const renewing = setInterval(() => {
       const known = this.#known;
       if (known) void this.#options.renew(known.epoch).catch(() => {});
@@ -190,20 +155,22 @@ export class Gate {
         if (known?.control.phase !== "draining" || known.epoch === drained) break;
         drained = known.epoch;
         await this.#options.link.drain();
-        this.#acknowledged = drained;
         await this.#options.drained(drained);
       }
     } finally {
       clearInterval(renewing);
       stop();
       this.#draining = null;
+      this.#drainingSince = Infinity;
     }
   }
 
   /** @param leaving the input only leaves the page: whoever is next may do that before the drain is over */
   #refusal(driver: Driver, { epoch }: Aim, leaving: boolean): BatonError | null {
     const known = this.#known;
-    const mayPass = leaving ? isNamed : mayDrive;
+    if (!known && this.#open) return unproven();
+    const hangs = performance.now() - this.#drainingSince >= HUNG_MS;
+    const mayPass = leaving && hangs ? isNamed : mayDrive;
     if (known && mayPass(known.control, driver) && (epoch === undefined || epoch === known.epoch)) {
       if (this.#options.link.status === "live") return null;
       return new BatonError(
@@ -236,18 +203,15 @@ export class Gate {
       return (
         this.#refusal(driver, aim, leaving) ??
         this.#stale(aim) ??
-        (this.#proven() ? null : unproven()) ??
+        (this.#proof.valid ? null : unproven()) ??
         notController(this.#known, driver, aim.epoch)
       );
     return new BatonError(reason.code, reason.message, undefined, { cause: reason });
   }
 }
 
-function unproven(): BatonError {
-  return new BatonError(
-    "unavailable",
-    "The gateway cannot reach its store, so it cannot tell who may drive: input stops until it can. Watching goes on.",
-  );
+function isNewer(known: Known, before: Known): boolean {
+  return known.epoch > before.epoch || (known.epoch === before.epoch && known.seq > before.seq);
 }
 
 function notController(known: Known | null, driver: Driver, epoch: number | undefined): BatonError {

@@ -140,6 +140,8 @@ async function join(session: Session, message: Extract<Greeted, { type: "sandbox
 }
 
 function leave(session: Session, sandboxId: string): void {
+  session.claimed.get(sandboxId)?.();
+  session.claimed.delete(sandboxId);
   const joined = session.joined.get(sandboxId);
   if (!joined) return;
   session.joined.delete(sandboxId);
@@ -173,17 +175,38 @@ function change<M extends Call>(
 ): void {
   const { type: _, id, sandboxId, ...params } = message;
   session.enqueue(message, async () => {
-    const { settled } = await start(params);
-    if (controller !== undefined && controller === session.name) claim(session, sandboxId);
+    const claims = controller !== undefined && controller === session.name;
+    const undo = claims ? await claim(session, sandboxId) : undefined;
+    const { settled } = await start(params).catch((error: unknown) => {
+      // Without an answer it may be in: then this socket stands for its person all the same.
+      if (!(error instanceof BatonError && error.retryable)) undo?.();
+      throw error;
+    });
     void session.reply({ id, sandboxId }, async () => ({ type: "result", id, result: await settled }));
     return null;
   });
 }
 
-/** A person claimed a browser: whether or not this socket joined, its closing starts their grace time (H5). */
-function claim(session: Session, sandboxId: string): void {
-  if (session.gone) return void session.checkAway(sandboxId);
-  if (session.claimed.size < MAX_JOINED) session.claimed.add(sandboxId);
+/**
+ * A person claims a browser: whether or not this socket joined, its closing starts their grace time (H5).
+ * @returns what takes that back when the claim is refused
+ */
+async function claim(session: Session, sandboxId: string): Promise<() => void> {
+  if (session.claimed.has(sandboxId)) return () => {};
+  if (session.claimed.size >= MAX_JOINED) {
+    throw new BatonError("too_many", "This socket claimed too many browsers. Open another one.", {
+      limit: "claims",
+    });
+  }
+  const { room, release } = await session.context.rooms.acquire(sandboxId);
+  const leave = room.attendance.attend(session);
+  release();
+  session.claimed.set(sandboxId, leave);
+  if (session.gone) leave();
+  return () => {
+    session.claimed.delete(sandboxId);
+    leave();
+  };
 }
 
 function done(id: string): DownMessage {

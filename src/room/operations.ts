@@ -177,7 +177,13 @@ export class Operations {
   pass(sandboxId: string, caller: Caller, params: PassControlParams): Promise<Committed> {
     authorize(caller, "control.pass");
     const { controller, to } = params;
-    return this.#change(sandboxId, caller, "control.pass", params, { type: "control.pass", controller, to });
+    return this.#change(sandboxId, caller, "control.pass", params, {
+      type: "control.pass",
+      controller,
+      to,
+      // Whoever is passed the browser and is nowhere has the grace time to come (H5).
+      graceMs: this.#rooms.context.settings.graceMs,
+    });
   }
 
   /**
@@ -201,8 +207,6 @@ export class Operations {
       const seen = receiver === undefined ? undefined : room.attendance.sightingOf(receiver);
       const by = { name: caller.name, role: caller.role };
       const outcome = await room.dispatch({ ...command, by, ...(seen && { seen }) }, request);
-      // Whoever was passed the browser and is nowhere has the grace time to come (H5).
-      if (receiver !== claimant && receiver !== undefined && !seen) room.attendance.away(receiver);
       // A repeated claim is answered as the first time, whoever drives by now (H6).
       const mustHold = outcome.repeated ? undefined : claimant;
       const committed = publicView(outcome.state);

@@ -3,6 +3,7 @@ import type { Member as PresentMember } from "../../protocol/sandbox.ts";
 import { BatonError } from "../../protocol/errors.ts";
 import type { NodeMembers } from "../store/store.ts";
 import type { RoomContext } from "./context.ts";
+import { untilStored } from "./until-stored.ts";
 
 export interface PresenceHooks {
   readonly sandboxId: string;
@@ -16,6 +17,8 @@ export class Presence {
   readonly #hooks: PresenceHooks;
   /** Members on other nodes. */
   readonly #elsewhere = new Map<string, readonly PresentMember[]>();
+  /** What is heard while the store is being asked. */
+  readonly #hearing = new Set<NodeMembers[]>();
   #queued = false;
   #announcing: Promise<void> | null = null;
   /** The last announcement is not what is true now, or did not arrive. */
@@ -63,13 +66,33 @@ export class Presence {
 
   /** @throws BatonError `unavailable` */
   async read(): Promise<void> {
-    const rosters = await this.#context.store.roster(this.#hooks.sandboxId);
-    this.#elsewhere.clear();
-    for (const roster of rosters) this.#note(roster);
+    const heard: NodeMembers[] = [];
+    this.#hearing.add(heard);
+    try {
+      const rosters = await this.#context.store.roster(this.#hooks.sandboxId);
+      this.#elsewhere.clear();
+      // What was heard during the question may be younger than the answer.
+      for (const roster of [...rosters, ...heard]) this.#note(roster);
+    } finally {
+      this.#hearing.delete(heard);
+    }
+  }
+
+  /** Reads anew, for as long as it takes to reach the store and `wanted` answers true. */
+  refresh(wanted: () => boolean): void {
+    untilStored(() => this.read(), wanted).then(
+      () => this.#hooks.changed(),
+      (error: unknown) =>
+        this.#context.log.error(
+          { err: error, sandboxId: this.#hooks.sandboxId },
+          "could not read who is on other nodes",
+        ),
+    );
   }
 
   heard(roster: NodeMembers): void {
     if (roster.nodeId === this.#context.nodeId) return;
+    for (const hearing of this.#hearing) hearing.push(roster);
     this.#note(roster);
     this.#hooks.changed();
   }

@@ -79,14 +79,15 @@ export class Pulse {
 
   async #turn(): Promise<void> {
     const { store, rooms, log, sightingMs, reap } = this.#options;
+    const now = performance.now();
+    // Whether or not the beat succeeds: other shards than the one that counts nodes may be well.
+    if (now - this.#vouchedAt >= sightingMs / 5) {
+      this.#vouchedAt = now;
+      rooms.vouch();
+    }
     try {
       await this.#beat();
       this.#tell(!(await store.healthy()));
-      const now = performance.now();
-      if (now - this.#vouchedAt >= sightingMs / 5) {
-        this.#vouchedAt = now;
-        rooms.vouch();
-      }
       if (now - this.#reapedAt >= REAP_MS) {
         this.#reapedAt = now;
         await reap();

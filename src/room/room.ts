@@ -16,7 +16,7 @@ import {
 } from "../../protocol/sandbox.ts";
 import type { Command } from "../core/commands.ts";
 import type { Catchup, NodeMembers, SandboxListener, Unsubscribe } from "../store/store.ts";
-import { Attachment } from "./attachment.ts";
+import { Attachment, isBehind } from "./attachment.ts";
 import { dispatch, sandboxNotFound, type Outcome, type Request } from "./dispatch.ts";
 import { Attendance } from "./attendance.ts";
 import { Presence } from "./presence.ts";
@@ -195,6 +195,12 @@ export class Room {
   /** The other nodes have forgotten this one: it tells them anew. */
   reannounce(): void {
     this.#presence.announce();
+    this.attachment.restate();
+  }
+
+  /** The sandbox was removed, as somebody here knows first. */
+  removed(): void {
+    this.#remove();
   }
 
   nodeGone(nodeId: string): void {
@@ -271,14 +277,13 @@ export class Room {
     this.#presence.heard(change);
   }
 
-  /** The subscription broke off for a while: anything may have been missed. */
+  /** The subscription broke off for a while: anything may have been missed, or lost. */
   #reconnected(): void {
+    this.attachment.doubt();
     void this.#refill();
-    this.#presence.read().then(
-      () => this.#broadcast({ type: "presence", sandboxId: this.sandboxId, members: this.presence }),
-      () => {},
-    );
-    this.vouch();
+    this.#presence.refresh(() => !this.#closed && !this.#removed);
+    this.#presence.announce();
+    this.attendance.vouch();
   }
 
   #greet(member: Member, id: string, since: Position | null, past: Catchup): void {
@@ -390,7 +395,8 @@ export class Room {
     }
     const before = this.#sandbox;
     this.#sandbox = past.snapshot;
-    this.attachment.update(this.#sandbox);
+    if (isBehind(past.snapshot, before)) this.attachment.reset(past.snapshot);
+    else this.attachment.update(past.snapshot);
     for (const { client } of this.#members.values()) client.lost();
     this.#settleWaiters();
     this.#resumes.deliver();
@@ -412,7 +418,7 @@ export class Room {
     const members = [...this.#members.values()];
     this.#members.clear();
     for (const { client } of members) client.removed(this.sandboxId);
-    this.#context.unused(this.sandboxId);
+    this.#context.gone();
   }
 
   /** Left, or was never quite here: others may have seen who is being joined, and waited for its leaving. */

@@ -8,7 +8,10 @@ import { dispatch, sandboxNotFound } from "./dispatch.ts";
 import type { RoomContext } from "./context.ts";
 import { Room } from "./room.ts";
 
-export type RoomsContext = Omit<RoomContext, "stream" | "previous" | "unused">;
+export type RoomsContext = Omit<RoomContext, "stream" | "previous" | "gone" | "unused">;
+
+/** After a deadline could not be looked at. */
+const POSTPONE_MS = 2_000;
 
 interface Entry {
   readonly opening: Promise<Room>;
@@ -21,6 +24,8 @@ export class Rooms {
   readonly context: RoomsContext;
   readonly #entries = new Map<string, Entry>();
   readonly #closing = new Map<string, Promise<void>>();
+  /** Sandboxes whose deadline could not be looked at, each with when to try again. Those that are due bound it. */
+  readonly #postponed = new Map<string, number>();
   #streams = 0;
   #closed = false;
 
@@ -68,7 +73,8 @@ export class Rooms {
     try {
       return await this.#store(sandboxId, source, by, endpoint);
     } catch (error) {
-      await abandon();
+      // Without an answer it may be in: the same call again finds out, and a browser that nobody has is reaped.
+      if (!(error instanceof BatonError && error.retryable)) await abandon();
       throw error;
     }
   }
@@ -78,6 +84,8 @@ export class Rooms {
     if (!(await this.context.store.remove(sandboxId))) throw sandboxNotFound(sandboxId);
     const endBrowser = this.context.browsers.take(sandboxId);
     const entry = this.#entries.get(sandboxId);
+    // The store's own message may come later than the room is closed.
+    entry?.room?.removed();
     if (entry) await this.#close(entry).catch(() => {});
     await endBrowser();
   }
@@ -88,19 +96,13 @@ export class Rooms {
    * @throws BatonError `unavailable`
    */
   async tick(limit: number): Promise<number> {
-    const due = await this.context.store.due(limit);
-    let settled = 0;
-    for (const sandboxId of due) {
-      try {
-        await dispatch(this.context.store, sandboxId, { type: "tick" });
-        settled += 1;
-      } catch (error) {
-        if (error instanceof BatonError && error.code === "unavailable") throw error;
-        if (error instanceof BatonError && error.code === "sandbox_not_found") continue;
-        this.context.log.error({ err: error, sandboxId }, "looking at a deadline failed; trying again");
-      }
-    }
-    return settled;
+    const now = performance.now();
+    for (const [sandboxId, until] of this.#postponed) if (until <= now) this.#postponed.delete(sandboxId);
+    // One shard that takes no writes must not hold up the deadlines of the others, nor fill the batch.
+    const due = await this.context.store.due(limit + this.#postponed.size);
+    const ready = due.filter((sandboxId) => !this.#postponed.has(sandboxId));
+    const settled = await Promise.all(ready.map((sandboxId) => this.#settleDeadline(sandboxId)));
+    return settled.filter(Boolean).length;
   }
 
   /** Says again who is connected to this node, for whoever relies on it. */
@@ -123,6 +125,19 @@ export class Rooms {
     // A room that failed to open is not there to be closed.
     await Promise.allSettled([...this.#entries.values()].map((entry) => this.#close(entry)));
     await Promise.all(this.#closing.values());
+  }
+
+  async #settleDeadline(sandboxId: string): Promise<boolean> {
+    try {
+      await dispatch(this.context.store, sandboxId, { type: "tick" });
+      return true;
+    } catch (error) {
+      if (error instanceof BatonError && error.code === "sandbox_not_found") return false;
+      this.#postponed.set(sandboxId, performance.now() + POSTPONE_MS);
+      if (!(error instanceof BatonError && error.retryable))
+        this.context.log.error({ err: error, sandboxId }, "looking at a deadline failed; trying again");
+      return false;
+    }
   }
 
   #each(call: (room: Room) => void): void {
@@ -153,6 +168,7 @@ export class Rooms {
       ...this.context,
       stream: this.#streams,
       previous: this.#closing.get(sandboxId) ?? Promise.resolve(),
+      gone: () => this.#gone(sandboxId, entry),
       unused: () => this.#unused(sandboxId, entry),
     };
     const entry: Entry = { opening: Room.open(sandboxId, context), room: null, linger: undefined };
@@ -166,6 +182,12 @@ export class Rooms {
       },
     );
     return entry;
+  }
+
+  #gone(sandboxId: string, entry: Entry): void {
+    if (this.#entries.get(sandboxId) !== entry) return;
+    this.#entries.delete(sandboxId);
+    void this.#close(entry).catch(() => {});
   }
 
   #unused(sandboxId: string, entry: Entry): void {

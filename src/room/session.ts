@@ -57,7 +57,7 @@ export class Session implements SocketHandler, Client {
   readonly context: SessionContext;
   readonly joined = new Map<string, Joined>();
   /** Sandboxes that this person claimed over this socket: its closing is theirs, joined or not (H5). */
-  readonly claimed = new Set<string>();
+  readonly claimed = new Map<string, () => void>();
   readonly #socket: Socket;
   readonly #helloTimer: NodeJS.Timeout;
   #identity: { readonly name: string; readonly role: Role; readonly clientId: string } | null = null;
@@ -143,25 +143,8 @@ export class Session implements SocketHandler, Client {
       release();
     }
     this.joined.clear();
-    for (const sandboxId of this.claimed) void this.checkAway(sandboxId);
+    for (const leave of this.claimed.values()) leave();
     this.claimed.clear();
-  }
-
-  /** Starts the grace time of this person in a sandbox, if they drive it and have no connection there. */
-  async checkAway(sandboxId: string): Promise<void> {
-    try {
-      const { room, release } = await this.context.rooms.acquire(sandboxId);
-      room.attendance.away(this.name);
-      release();
-    } catch (error) {
-      const { code } = toBatonError(error);
-      if (code !== "sandbox_not_found") {
-        this.context.log.error(
-          { err: error, sandboxId },
-          "could not start the grace time of a person who left",
-        );
-      }
-    }
   }
 
   /**

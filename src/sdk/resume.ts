@@ -45,6 +45,8 @@ export class ResumeRunner {
   readonly #backoff: Backoff;
   /** Answers that the gateway could not take for the moment, by their key in `memory`. */
   readonly #postponed = new Map<string, { timer: ReturnType<typeof setTimeout>; outcome: Outcome }>();
+  /** Claims that the gateway could not answer for the moment. */
+  readonly #unclaimed = new Map<string, { timer: ReturnType<typeof setTimeout>; refused: () => void }>();
   #handler: ResumeHandler | undefined;
 
   constructor(connection: Connection, follower: Follower, clientId: string) {
@@ -76,6 +78,11 @@ export class ResumeRunner {
       memory.set(key, { state: "answered", outcome });
     }
     this.#postponed.clear();
+    for (const { timer, refused } of this.#unclaimed.values()) {
+      clearTimeout(timer);
+      refused();
+    }
+    this.#unclaimed.clear();
   }
 
   /** May be called any number of times for one prompt. */
@@ -87,10 +94,10 @@ export class ResumeRunner {
       this.#answer(key, prompt, entry.outcome);
     } else if (entry?.state === "running") {
       // The claim went with the socket, and nobody else may get the prompt while the handler runs.
-      this.#claim(prompt, { claimed: () => {}, refused: () => {} });
+      this.#claim(key, prompt, { claimed: () => {}, refused: () => {} });
     } else if (!entry && handler && makeRoom()) {
       memory.set(key, { state: "claiming" });
-      this.#claim(prompt, {
+      this.#claim(key, prompt, {
         claimed: () => void this.#run(handler, key, prompt),
         // Somebody else has it, or the gateway will send it again.
         refused: () => memory.delete(key),
@@ -98,13 +105,26 @@ export class ResumeRunner {
     }
   }
 
-  #claim(prompt: Prompt, on: { claimed(): void; refused(): void }): void {
+  #claim(key: string, prompt: Prompt, on: { claimed(): void; refused(): void }): void {
     this.#connection.request({
       message: { type: "resume.claim", sandboxId: prompt.sandboxId, requestId: prompt.requestId },
       lifetime: "client",
       internal: true,
-      answered: (answer) => (answer.type === "done" ? on.claimed() : on.refused()),
-      failed: () => on.refused(),
+      answered: (answer) => {
+        this.#backoff.reset();
+        if (answer.type === "done") on.claimed();
+        else on.refused();
+      },
+      failed: (error) => {
+        if (!error.retryable || this.#connection.ending) return on.refused();
+        // It may be in all the same, and then nobody else is offered the prompt: only asking again tells.
+        const again = (): void => {
+          this.#unclaimed.delete(key);
+          this.#claim(key, prompt, on);
+        };
+        clearTimeout(this.#unclaimed.get(key)?.timer);
+        this.#unclaimed.set(key, { timer: setTimeout(again, this.#backoff.nextMs()), refused: on.refused });
+      },
     });
   }
 

@@ -19,9 +19,11 @@ export class Members {
   async beat(nodeId: string, ttlMs: number): Promise<{ nodes: readonly string[]; fresh: boolean }> {
     const incarnation = randomBytes(8).toString("hex");
     const answer = await this.#nodes(BEAT, nodeId, Math.ceil(ttlMs), incarnation);
-    const [member, fresh, living] = answer as [string, number, readonly string[]];
+    const [member, , living] = answer as [string, number, readonly string[]];
+    // Also when an earlier beat, whose answer never came, was the first of this life.
+    const fresh = this.#own.get(nodeId) !== member;
     this.#own.set(nodeId, member);
-    return { nodes: [...new Set(living.map(nodeOf))], fresh: fresh === 1 };
+    return { nodes: [...new Set(living.map(nodeOf))], fresh };
   }
 
   async leave(nodeId: string): Promise<void> {

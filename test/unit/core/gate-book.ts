@@ -42,8 +42,10 @@ export class GateBook {
     this.#checkBrowser(view, event, next, at);
     if (next.epoch !== view.epoch) {
       const nobodyDrove = holder(view) === "nobody" && view.control.phase === "active";
-      const nothingToStop = nobodyDrove && event.type !== "control.fenced";
-      this.#owed = new Map(nothingToStop ? [] : [...this.#gates.keys()].map((id) => [id, at + LEASE_MS]));
+      const fenced = event.type === "control.fenced";
+      const waited = nobodyDrove && !fenced ? [] : [...this.#gates.keys()];
+      // A fence waits for gates that nobody remembers as well.
+      this.#owed = new Map([...waited, ...(fenced ? ["lost"] : [])].map((id) => [id, at + LEASE_MS]));
       assert.equal(
         next.control.phase,
         this.#owed.size === 0 ? "active" : "draining",

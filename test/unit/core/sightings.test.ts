@@ -19,6 +19,19 @@ function connected(...nodeIds: string[]): Walk {
 const nodes = (walk: Walk) => Object.keys(walk.state.seen).sort().join(" ");
 
 describe("H5: the countdown", () => {
+  it("H5: begins with the pass itself for somebody who is nowhere, and for nobody else", () => {
+    const walk = accepted();
+    expect(walk.run(cmd("control.pass", { graceMs: GRACE_MS }))).toEqual(["control.passed"]);
+    expect(walk.state.control).toMatchObject({ controller: "ben", graceUntil: START + GRACE_MS });
+    expect(walk.drain().wait(GRACE_MS).run(cmd("tick"))).toEqual(["handoff.returned"]);
+    const met = accepted();
+    met.run(cmd("control.pass", { graceMs: GRACE_MS, seen: seenOn("n1") }));
+    expect(met.state.control).not.toHaveProperty("graceUntil");
+    const back = new Walk();
+    back.run(cmd("control.take"), cmd("control.pass", { to: "ai", graceMs: GRACE_MS }));
+    expect(back.state.control).not.toHaveProperty("graceUntil");
+  });
+
   it("H5: the countdown of a person who is away goes on when the agent asks for them", () => {
     const walk = new Walk();
     walk.run(cmd("control.take"), cmd("controller.left"));
