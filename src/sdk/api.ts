@@ -1,5 +1,10 @@
 /** The SDK's surface: what an agent, a worker, a script or a page types. `client.ts` implements it. */
-import type { ControlMode } from "../../protocol/control.ts";
+import type {
+  ControlMode,
+  PassControlParams,
+  ReleaseControlParams,
+  TakeControlParams,
+} from "../../protocol/control.ts";
 import type {
   AcceptHandoffParams,
   CancelHandoffParams,
@@ -159,9 +164,11 @@ export interface SandboxHandle {
   onResume(handler: ResumeHandler): () => void;
 
   /** In these three `controller` defaults to whom this handle made the controller, else to the client's name. */
-  takeControl(params?: { controller?: string; force?: boolean } & CallOptions): Promise<HandoffResult>;
-  releaseControl(params?: { controller?: string } & CallOptions): Promise<HandoffResult>;
-  passControl(params: { to: string; controller?: string } & CallOptions): Promise<HandoffResult>;
+  takeControl(params?: Partial<TakeControlParams> & CallOptions): Promise<HandoffResult>;
+  releaseControl(params?: Partial<ReleaseControlParams> & CallOptions): Promise<HandoffResult>;
+  passControl(
+    params: Omit<PassControlParams, "controller"> & { controller?: string } & CallOptions,
+  ): Promise<HandoffResult>;
 
   /** State now, then after every change, none left out. Ends at `signal`, or when the sandbox is removed. */
   watch(options?: CallOptions): AsyncIterableIterator<SandboxUpdate>;

@@ -123,7 +123,10 @@ export class ResumeRunner {
           this.#claim(key, prompt, on);
         };
         clearTimeout(this.#unclaimed.get(key)?.timer);
-        this.#unclaimed.set(key, { timer: setTimeout(again, this.#backoff.nextMs()), refused: on.refused });
+        this.#unclaimed.set(key, {
+          timer: setTimeout(again, this.#backoff.nextMs()),
+          refused: () => on.refused(),
+        });
       },
     });
   }

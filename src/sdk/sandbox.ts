@@ -1,5 +1,10 @@
 import { nanoid } from "nanoid";
-import type { ControlMode } from "../../protocol/control.ts";
+import type {
+  ControlMode,
+  PassControlParams,
+  ReleaseControlParams,
+  TakeControlParams,
+} from "../../protocol/control.ts";
 import type { DownMessage } from "../../protocol/down.ts";
 import { BatonError } from "../../protocol/errors.ts";
 import type {
@@ -127,7 +132,7 @@ export class Handle implements SandboxHandle {
   async takeControl({
     signal,
     ...params
-  }: { controller?: string; force?: boolean } & CallOptions = {}): Promise<HandoffResult> {
+  }: Partial<TakeControlParams> & CallOptions = {}): Promise<HandoffResult> {
     const controller = params.controller ?? this.#context.name;
     const message = { type: "control.take", ...this.#target(), ...keyed(params), controller } as const;
     const result = await this.#controlCall(
@@ -139,7 +144,10 @@ export class Handle implements SandboxHandle {
     return result;
   }
 
-  releaseControl({ signal, ...params }: { controller?: string } & CallOptions = {}): Promise<HandoffResult> {
+  releaseControl({
+    signal,
+    ...params
+  }: Partial<ReleaseControlParams> & CallOptions = {}): Promise<HandoffResult> {
     const controller = params.controller ?? this.#driver();
     const message = { type: "control.release", ...this.#target(), ...keyed(params), controller } as const;
     return this.#controlCall(message, signal, ({ control }) => control.controller !== controller);
@@ -148,7 +156,7 @@ export class Handle implements SandboxHandle {
   passControl({
     signal,
     ...params
-  }: { to: string; controller?: string } & CallOptions): Promise<HandoffResult> {
+  }: Omit<PassControlParams, "controller"> & { controller?: string } & CallOptions): Promise<HandoffResult> {
     const { to, controller = this.#driver() } = params;
     const message = { type: "control.pass", ...this.#target(), ...keyed(params), controller } as const;
     return this.#controlCall(message, signal, ({ control }) =>
