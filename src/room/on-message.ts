@@ -140,7 +140,7 @@ async function join(session: Session, message: Extract<Greeted, { type: "sandbox
 }
 
 function leave(session: Session, sandboxId: string): void {
-  session.claimed.get(sandboxId)?.();
+  session.claimed.get(sandboxId)?.leave();
   session.claimed.delete(sandboxId);
   const joined = session.joined.get(sandboxId);
   if (!joined) return;
@@ -192,16 +192,20 @@ function change<M extends Call>(
  * @returns what takes that back when the claim is refused
  */
 async function claim(session: Session, sandboxId: string): Promise<() => void> {
-  if (session.claimed.has(sandboxId)) return () => {};
-  if (session.claimed.size >= MAX_JOINED) {
+  const { room, release } = await session.context.rooms.acquire(sandboxId);
+  const known = session.claimed.get(sandboxId);
+  // A sandbox that was removed and made anew has another room.
+  if (known?.room === room || session.claimed.size >= MAX_JOINED) {
+    release();
+    if (known) return () => {};
     throw new BatonError("too_many", "This socket claimed too many browsers. Open another one.", {
       limit: "claims",
     });
   }
-  const { room, release } = await session.context.rooms.acquire(sandboxId);
+  known?.leave();
   const leave = room.attendance.attend(session);
   release();
-  session.claimed.set(sandboxId, leave);
+  session.claimed.set(sandboxId, { room, leave });
   if (session.gone) leave();
   return () => {
     session.claimed.delete(sandboxId);

@@ -57,7 +57,7 @@ export class Session implements SocketHandler, Client {
   readonly context: SessionContext;
   readonly joined = new Map<string, Joined>();
   /** Sandboxes that this person claimed over this socket: its closing is theirs, joined or not (H5). */
-  readonly claimed = new Map<string, () => void>();
+  readonly claimed = new Map<string, { readonly room: Room; readonly leave: () => void }>();
   readonly #socket: Socket;
   readonly #helloTimer: NodeJS.Timeout;
   #identity: { readonly name: string; readonly role: Role; readonly clientId: string } | null = null;
@@ -143,7 +143,7 @@ export class Session implements SocketHandler, Client {
       release();
     }
     this.joined.clear();
-    for (const leave of this.claimed.values()) leave();
+    for (const { leave } of this.claimed.values()) leave();
     this.claimed.clear();
   }
 
