@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { nanoid } from "nanoid";
 import { encodeDown, MAX_MESSAGE_BYTES } from "../protocol/codec.ts";
+import { BatonError } from "../protocol/errors.ts";
 import { SUBPROTOCOL } from "../protocol/version.ts";
 import type { BrowserProvider } from "./browser/browser.ts";
 import { chromiumProvider } from "./browser/chromium.ts";
@@ -52,6 +53,8 @@ export interface GatewayOptions {
 /** How often deadlines are looked at, and how many at a time. */
 const TICK_MS = 100;
 const TICK_BATCH = 100;
+/** The same while the store is away. */
+const TICK_AWAY_MS = 1_000;
 
 export interface Gateway {
   /** Starts to listen. Resolves to the base URL. */
@@ -153,15 +156,20 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
 
   let ticking: NodeJS.Timeout | undefined;
   const tick = async (): Promise<void> => {
+    let pause: number;
     try {
       // More than a batch is due after a long stop: take them all before resting.
       let looked = TICK_BATCH;
       while (looked === TICK_BATCH) looked = accepting ? await rooms.tick(TICK_BATCH) : 0;
+      pause = TICK_MS;
     } catch (error) {
-      log.error({ err: error }, "looking at deadlines failed; trying again");
+      // That the store is away is said once, and by others.
+      if (!(error instanceof BatonError && error.retryable))
+        log.error({ err: error }, "looking at deadlines failed; trying again");
+      pause = TICK_AWAY_MS;
     }
     // Jitter, so that many nodes do not ask the store in step.
-    if (accepting) ticking = setTimeout(() => void tick(), TICK_MS * (0.75 + Math.random() / 2));
+    if (accepting) ticking = setTimeout(() => void tick(), pause * (0.75 + Math.random() / 2));
   };
 
   return {

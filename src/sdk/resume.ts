@@ -91,7 +91,9 @@ export class ResumeRunner {
     const entry = memory.get(key);
     const handler = this.#handler;
     if (entry?.state === "answered") {
-      this.#answer(key, prompt, entry.outcome);
+      // A store that lost its last changes may have lost the claim as well.
+      const { outcome } = entry;
+      this.#claim(key, prompt, { claimed: () => this.#answer(key, prompt, outcome), refused: () => {} });
     } else if (entry?.state === "running") {
       // The claim went with the socket, and nobody else may get the prompt while the handler runs.
       this.#claim(key, prompt, { claimed: () => {}, refused: () => {} });

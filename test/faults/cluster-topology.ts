@@ -6,16 +6,14 @@ import { type RedisCluster, type RedisServer, startCluster, until } from "../sup
 import type { Hazard } from "./schedule.ts";
 import { gatewayNode, kills, pauses, type Topology, type TopologyOptions } from "./topology.ts";
 
-/**
- * Longer than the Cluster takes to replace a master: one that came back before that, with nothing on its disk, would
- * be a master that has forgotten everything.
- */
+/** Longer than the Cluster takes to replace a master. */
 const REPLACED_MS = 6_000;
 
 /** With `replicas`, a change is answered when a replica has it; without, a failover may lose the newest. */
 export function clusterTopology(replicas: 0 | 1): (options: TopologyOptions) => Promise<Topology> {
   return async ({ dir }) => {
-    const cluster = await startCluster();
+    // A master that comes back before it is replaced must not have forgotten anything: it would be the master again.
+    const cluster = await startCluster({ appendonly: "yes", appendfsync: "always" });
     const nodes = ["a", "b"].map((name) =>
       gatewayNode(name, dir, {
         BATON_STORE: "redis",

@@ -136,9 +136,13 @@ export interface RedisCluster {
   stop(): Promise<void>;
 }
 
-/** Three masters with a replica each. */
-export async function startCluster(): Promise<RedisCluster> {
+/**
+ * Three masters with a replica each.
+ * @param options of each server, as in redis.conf
+ */
+export async function startCluster(options: Readonly<Record<string, string>> = {}): Promise<RedisCluster> {
   const config = {
+    ...options,
     "cluster-enabled": "yes",
     "cluster-node-timeout": "2000",
     "cluster-replica-validity-factor": "0",

@@ -19,8 +19,11 @@ function prompt(peer: Peer, requestId = "first"): void {
 }
 
 /** An agent with a handler that finishes when the test says so. */
-async function agent(clientId = `resume-test-${(clients += 1)}`) {
-  const client = gateway.client({ role: "agent", clientId });
+async function agent(
+  clientId = `resume-test-${(clients += 1)}`,
+  options: Parameters<ScriptedGateway["client"]>[0] = {},
+) {
+  const client = gateway.client({ role: "agent", clientId, ...options });
   const box = client.sandbox("box");
   const runs = recorder<{
     request: ResumeRequest;
@@ -69,13 +72,15 @@ describe("onResume", () => {
     run.finish("Once");
     peer.done((await peer.next("resume.answer")).id);
     await peer.handledBy(box);
+    // The store may have lost claim and answer: both are made again.
     prompt(peer);
+    peer.done((await peer.next("resume.claim")).id);
     const again = await peer.next("resume.answer");
     expect(again).toMatchObject({ ok: true, response: "Once" });
     peer.done(again.id);
     await peer.handledBy(box);
     expect(runs.calls).toHaveLength(1);
-    expect(count(peer, "resume.claim")).toBe(2);
+    expect(count(peer, "resume.claim")).toBe(3);
   });
 
   it("R1: sends the answer on the next socket until it is taken", async () => {
@@ -120,6 +125,39 @@ describe("onResume", () => {
     expect(count(second, "resume.claim")).toBe(1);
   });
 
+  it("R1: asks again when the gateway could not say whether the claim is in, and runs once", async () => {
+    const { peer, box, runs } = await agent();
+    prompt(peer);
+    const claim = await peer.next("resume.claim");
+    peer.refuse(claim.id, "unavailable");
+    // Delivered again meanwhile: it is being claimed already.
+    prompt(peer);
+    const again = await peer.next("resume.claim");
+    expect(again).toMatchObject({ sandboxId: "box", requestId: "first" });
+    expect(runs.calls).toHaveLength(0);
+    peer.refuse(again.id, "unavailable");
+    peer.done((await peer.next("resume.claim")).id);
+    (await runs.next()).finish("Once");
+    peer.done((await peer.next("resume.answer")).id);
+    await peer.handledBy(box);
+    expect(runs.calls).toHaveLength(1);
+    expect(count(peer, "resume.claim")).toBe(3);
+  });
+
+  it("R1: a client that is closed before it asks again leaves the prompt to the next one", async () => {
+    const patient = { reconnectMinMs: 60_000, reconnectMaxMs: 60_000 };
+    const { client, clientId, box, peer } = await agent(undefined, patient);
+    prompt(peer);
+    peer.refuse((await peer.next("resume.claim")).id, "unavailable");
+    await peer.handledBy(box);
+    client.close();
+    const next = await agent(clientId);
+    prompt(next.peer);
+    next.peer.done((await next.peer.next("resume.claim")).id);
+    (await next.runs.next()).finish();
+    await next.peer.next("resume.answer");
+  });
+
   it("R1: a new client with the same clientId answers from memory, and does not run it again", async () => {
     const { client, clientId, peer, runs } = await agent();
     prompt(peer);
@@ -129,6 +167,7 @@ describe("onResume", () => {
     run.finish("Late");
     const next = await agent(clientId);
     prompt(next.peer);
+    next.peer.done((await next.peer.next("resume.claim")).id);
     const answer = await next.peer.next("resume.answer");
     expect(answer).toMatchObject({ ok: true, response: "Late" });
     next.peer.done(answer.id);
