@@ -21,13 +21,29 @@ export interface AttendanceHooks {
   readonly closed: () => boolean;
 }
 
+/** A socket that claimed the browser, and what became of that. */
+export interface Attending {
+  /** The claim is stored, or may be. */
+  readonly committed: () => void;
+  readonly refused: () => void;
+  /** The socket is gone: the grace time begins, if its person drives and has no other connection. */
+  readonly leave: () => void;
+}
+
+interface Claimant {
+  readonly client: Client;
+  committed: boolean;
+  /** Counts it no more; false when it was not counted any more before. */
+  readonly end: () => boolean;
+}
+
 export class Attendance {
   readonly #context: RoomContext;
   readonly #hooks: AttendanceHooks;
   /** Connections over which a resume prompt was claimed. */
   readonly #claimers = new Set<string>();
   /** Sockets that claimed the browser. */
-  readonly #claimants = new Set<Client>();
+  readonly #claimants = new Set<Claimant>();
   /** Reports go to the store in order: a late `left` must not follow its `here`. */
   #reports: Promise<void> = Promise.resolve();
   #vouching = false;
@@ -46,23 +62,45 @@ export class Attendance {
     const clients = [...this.#hooks.members.values()].flatMap(({ client, passive }) =>
       passive ? [] : client,
     );
-    return [...clients, ...this.#claimants].some((client) => standsFor(client, controller));
+    for (const { client } of this.#claimants) clients.push(client);
+    return clients.some((client) => standsFor(client, controller));
   }
 
   /**
-   * Counts a socket that claims the browser as a connection of its person, whether or not it joins; keeps the room
-   * open meanwhile. To be called before the claim, so that the claim says where its person is.
-   * @returns what ends it; the grace time begins then, if the person drives and has no other connection
+   * Counts a socket that claims the browser as a connection of its person; keeps the room open meanwhile.
+   * @param ended called once when it is counted no more
    */
-  attend(client: Client): () => void {
-    if (this.#claimants.has(client)) return () => {};
-    this.#claimants.add(client);
+  attend(client: Client, ended: () => void): Attending {
     const release = this.#hooks.hold();
-    return () => {
-      if (!this.#claimants.delete(client)) return;
-      this.away(client.name);
-      release();
+    const claimant: Claimant = {
+      client,
+      committed: false,
+      end: () => {
+        if (!this.#claimants.delete(claimant)) return false;
+        release();
+        ended();
+        return true;
+      },
     };
+    this.#claimants.add(claimant);
+    return {
+      committed: () => {
+        claimant.committed = true;
+        // It closed while the claim was on its way: what it said then was too early.
+        if (!this.#claimants.has(claimant)) this.away(client.name);
+      },
+      refused: () => void claimant.end(),
+      leave: () => {
+        if (claimant.end()) this.away(client.name);
+      },
+    };
+  }
+
+  /** Who no longer drives needs no counting; nor does anybody where there is nothing to drive. */
+  controlChanged(removed = false): void {
+    const controller = this.#hooks.controller();
+    for (const { client, committed, end } of Array.from(this.#claimants))
+      if (removed || (committed && !standsFor(client, controller))) end();
   }
 
   /** Where a person is connected, as far as this node knows: goes with the command that gives them the browser. */

@@ -6,7 +6,7 @@ import type { Handoff } from "../../protocol/handoff.ts";
 import type { Command } from "../core/commands.ts";
 import { nextDeadline, type SandboxState } from "../core/state.ts";
 import { transition } from "../core/transition.ts";
-import type { CommitRecord, CommitResult, Store } from "../store/store.ts";
+import type { CommitRecord, CommitResult, Loaded, Store } from "../store/store.ts";
 
 /** Conflicts in a row before the caller is told; each means that somebody else's commit got through. */
 const MAX_ATTEMPTS = 32;
@@ -58,14 +58,14 @@ export async function dispatch(
     if (!loaded) throw sandboxNotFound(sandboxId);
     if (loaded.record) {
       // What is found may be in no replica yet, and what is answered must be durable (H6).
-      await store.confirm(sandboxId);
+      if (!(await stands(store, sandboxId, loaded))) continue;
       return recorded(loaded.state, loaded.record, fingerprint, unanswered.length === 0);
     }
     const step = transition(loaded.state, command, loaded.now);
     if (step.kind === "refused") throw step.error;
     // A request with a key that changes nothing is remembered too: its late repetition must not change something.
     if (step.kind === "same" && !request) {
-      if (command.type !== "tick") await store.confirm(sandboxId);
+      if (command.type !== "tick" && !(await stands(store, sandboxId, loaded))) continue;
       return { state: loaded.state, handoff: loaded.state.handoff, repeated: false };
     }
     const state = step.kind === "same" ? loaded.state : step.state;
@@ -95,6 +95,12 @@ export async function dispatch(
     "conflict",
     `Sandbox ${sandboxId} is changing too fast. Nothing was changed; try again.`,
   );
+}
+
+/** Whether what was read is durable. False when the store lost it meanwhile: a failover came in between. */
+async function stands(store: Store, sandboxId: string, { version }: Loaded): Promise<boolean> {
+  const confirmed = await store.confirm(sandboxId);
+  return confirmed !== null && confirmed.version >= version;
 }
 
 export function sandboxNotFound(sandboxId: string): BatonError {

@@ -121,27 +121,30 @@ async function join(session: Session, message: Extract<Greeted, { type: "sandbox
       { limit: "joined" },
     );
   }
-  leave(session, sandboxId);
+  leaveRoom(session, sandboxId);
   const { room, release } = await session.context.rooms.acquire(sandboxId);
   session.joined.set(sandboxId, { room, release });
   // The socket may have closed while the room was opened: nobody else would let go of it.
   if (session.gone) {
-    leave(session, sandboxId);
+    leaveRoom(session, sandboxId);
     return null;
   }
   try {
     const { id, since, resume } = message;
     await room.join(session, { id, ...(since && { since }), ...(resume !== undefined && { resume }) });
   } catch (error) {
-    leave(session, sandboxId);
+    leaveRoom(session, sandboxId);
     throw error;
   }
   return null;
 }
 
 function leave(session: Session, sandboxId: string): void {
-  session.claimed.get(sandboxId)?.leave();
-  session.claimed.delete(sandboxId);
+  session.claims.end(sandboxId);
+  leaveRoom(session, sandboxId);
+}
+
+function leaveRoom(session: Session, sandboxId: string): void {
   const joined = session.joined.get(sandboxId);
   if (!joined) return;
   session.joined.delete(sandboxId);
@@ -176,41 +179,22 @@ function change<M extends Call>(
   const { type: _, id, sandboxId, ...params } = message;
   session.enqueue(message, async () => {
     const claims = controller !== undefined && controller === session.name;
-    const undo = claims ? await claim(session, sandboxId) : undefined;
+    const claim = claims ? await session.claims.begin(sandboxId) : undefined;
+    // Nobody is there any more to drive.
+    if (claim && session.gone) {
+      claim.refused();
+      return null;
+    }
     const { settled } = await start(params).catch((error: unknown) => {
-      // Without an answer it may be in: then this socket stands for its person all the same.
-      if (!(error instanceof BatonError && error.retryable)) undo?.();
+      // Without an answer it may be in.
+      if (error instanceof BatonError && error.retryable) claim?.committed();
+      else claim?.refused();
       throw error;
     });
+    claim?.committed();
     void session.reply({ id, sandboxId }, async () => ({ type: "result", id, result: await settled }));
     return null;
   });
-}
-
-/**
- * A person claims a browser: whether or not this socket joined, its closing starts their grace time (H5).
- * @returns what takes that back when the claim is refused
- */
-async function claim(session: Session, sandboxId: string): Promise<() => void> {
-  const { room, release } = await session.context.rooms.acquire(sandboxId);
-  const known = session.claimed.get(sandboxId);
-  // A sandbox that was removed and made anew has another room.
-  if (known?.room === room || session.claimed.size >= MAX_JOINED) {
-    release();
-    if (known) return () => {};
-    throw new BatonError("too_many", "This socket claimed too many browsers. Open another one.", {
-      limit: "claims",
-    });
-  }
-  known?.leave();
-  const leave = room.attendance.attend(session);
-  release();
-  session.claimed.set(sandboxId, { room, leave });
-  if (session.gone) leave();
-  return () => {
-    session.claimed.delete(sandboxId);
-    leave();
-  };
 }
 
 function done(id: string): DownMessage {

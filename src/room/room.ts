@@ -334,6 +334,7 @@ export class Room {
     for (const member of this.#members.values()) this.#give(member, event, text);
     this.#settleWaiters();
     if (event.changes.control || event.changes.resume) this.#resumes.deliver();
+    if (event.changes.control) this.attendance.controlChanged();
     const { controller } = this.#sandbox.control;
     if (controller === undefined || !this.attendance.isHere(controller)) return;
     // Taken for gone, or given the browser by somebody who may not have known where they are.
@@ -418,6 +419,7 @@ export class Room {
     const members = [...this.#members.values()];
     this.#members.clear();
     for (const { client } of members) client.removed(this.sandboxId);
+    this.attendance.controlChanged(true);
     this.#context.gone();
   }
 

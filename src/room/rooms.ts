@@ -13,6 +13,9 @@ export type RoomsContext = Omit<RoomContext, "stream" | "previous" | "gone" | "u
 /** After a deadline could not be looked at. */
 const POSTPONE_MS = 2_000;
 
+/** How long one look waits for the deadlines that it found. */
+const PATIENCE_MS = 250;
+
 interface Entry {
   readonly opening: Promise<Room>;
   /** Once it is open. */
@@ -26,6 +29,8 @@ export class Rooms {
   readonly #closing = new Map<string, Promise<void>>();
   /** Sandboxes whose deadline could not be looked at, each with when to try again. Those that are due bound it. */
   readonly #postponed = new Map<string, number>();
+  /** Those whose deadline is being looked at. */
+  readonly #settling = new Set<string>();
   #streams = 0;
   #closed = false;
 
@@ -99,10 +104,21 @@ export class Rooms {
     const now = performance.now();
     for (const [sandboxId, until] of this.#postponed) if (until <= now) this.#postponed.delete(sandboxId);
     // One shard that takes no writes must not hold up the deadlines of the others, nor fill the batch.
-    const due = await this.context.store.due(limit + this.#postponed.size);
-    const ready = due.filter((sandboxId) => !this.#postponed.has(sandboxId));
-    const settled = await Promise.all(ready.map((sandboxId) => this.#settleDeadline(sandboxId)));
-    return settled.filter(Boolean).length;
+    const busy = this.#postponed.size + this.#settling.size;
+    const due = await this.context.store.due(limit + busy);
+    const ready = due.filter(
+      (sandboxId) => !this.#postponed.has(sandboxId) && !this.#settling.has(sandboxId),
+    );
+    let settled = 0;
+    const all = ready.map(async (sandboxId) => {
+      if (await this.#settleDeadline(sandboxId)) settled += 1;
+    });
+    // Nor may one that is slow: it goes on beside the next look.
+    let patience: NodeJS.Timeout | undefined;
+    const impatient = new Promise((resolve) => (patience = setTimeout(resolve, PATIENCE_MS)));
+    await Promise.race([Promise.all(all), impatient]);
+    clearTimeout(patience);
+    return settled;
   }
 
   /** Says again who is connected to this node, for whoever relies on it. */
@@ -128,6 +144,7 @@ export class Rooms {
   }
 
   async #settleDeadline(sandboxId: string): Promise<boolean> {
+    this.#settling.add(sandboxId);
     try {
       await dispatch(this.context.store, sandboxId, { type: "tick" });
       return true;
@@ -137,6 +154,8 @@ export class Rooms {
       if (!(error instanceof BatonError && error.retryable))
         this.context.log.error({ err: error, sandboxId }, "looking at a deadline failed; trying again");
       return false;
+    } finally {
+      this.#settling.delete(sandboxId);
     }
   }
 

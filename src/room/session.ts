@@ -10,6 +10,7 @@ import { BrowserError } from "../browser/browser.ts";
 import type { Logger } from "../ops/log.ts";
 import type { Metrics } from "../ops/metrics.ts";
 import type { Socket, SocketHandler } from "../transport/transport.ts";
+import { Claims } from "./claims.ts";
 import type { Lobby } from "./lobby.ts";
 import type { Client } from "./member.ts";
 import type { Operations } from "./operations.ts";
@@ -56,8 +57,7 @@ export class Session implements SocketHandler, Client {
   readonly connectionId = `c_${nanoid(12)}`;
   readonly context: SessionContext;
   readonly joined = new Map<string, Joined>();
-  /** Sandboxes that this person claimed over this socket: its closing is theirs, joined or not (H5). */
-  readonly claimed = new Map<string, { readonly room: Room; readonly leave: () => void }>();
+  readonly claims: Claims;
   readonly #socket: Socket;
   readonly #helloTimer: NodeJS.Timeout;
   #identity: { readonly name: string; readonly role: Role; readonly clientId: string } | null = null;
@@ -69,6 +69,7 @@ export class Session implements SocketHandler, Client {
   constructor(socket: Socket, context: SessionContext) {
     this.#socket = socket;
     this.context = context;
+    this.claims = new Claims(context.rooms, this);
     this.#helloTimer = setTimeout(
       () => socket.close("hello_timeout", "send hello first"),
       context.helloTimeoutMs,
@@ -143,8 +144,7 @@ export class Session implements SocketHandler, Client {
       release();
     }
     this.joined.clear();
-    for (const { leave } of this.claimed.values()) leave();
-    this.claimed.clear();
+    this.claims.endAll();
   }
 
   /**

@@ -1,69 +1,12 @@
 /** Two gateways on one store: whoever is connected to either sees one sandbox, and one baton (DESIGN's C2 across nodes). */
-import { describe, expect, it, onTestFinished } from "vitest";
-import { FakeBrowserProvider } from "../../src/browser/fake.ts";
+import { describe, expect, it } from "vitest";
 import { GATE_LEASE_MS } from "../../src/core/commands.ts";
-import { createGateway } from "../../src/gateway.ts";
-import type { BatonClient, ClientOptions } from "../../src/sdk/api.ts";
-import { connect } from "../../src/sdk/node.ts";
 import { DEFAULT_SETTINGS } from "../../src/room/settings.ts";
-import { MemoryStore } from "../../src/store/memory.ts";
-import { CutOffStore } from "../support/cut-off-store.ts";
 import { until } from "../support/gateway.ts";
 import { RawClient } from "../support/raw-client.ts";
+import { turn, twoNodes } from "../support/two-nodes.ts";
 
 const REQUEST = { reason: "mfa", message: "Type the code", resumePrompt: "Go on" } as const;
-
-/** For what no event tells: the store is looked at again in the next turn of the event loop. */
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-async function twoNodes() {
-  let skippedMs = 0;
-  const shared = new MemoryStore({ now: () => Date.now() + skippedMs });
-  const provider = new FakeBrowserProvider();
-  const node = async () => {
-    const store = new CutOffStore(shared);
-    const gateway = createGateway({
-      port: 0,
-      store,
-      browsers: provider,
-      settings: { nodeTtlMs: 1_000, lingerMs: 0 },
-    });
-    const url = await gateway.listen();
-    let closed: Promise<void> | undefined;
-    const close = () => (closed ??= gateway.close());
-    onTestFinished(close);
-    const clients = new Set<BatonClient>();
-    const client = (options: Partial<ClientOptions>): BatonClient => {
-      const made = connect({ url, reconnectMinMs: 5, reconnectMaxMs: 50, ...options });
-      clients.add(made);
-      onTestFinished(() => made.close());
-      return made;
-    };
-    return { gateway, store, url, client, close };
-  };
-  const [a, b] = [await node(), await node()];
-  const worker = a.client({ role: "worker" });
-  await worker.createSandbox({ sandboxId: "s", browser: { cdpUrl: "ws://127.0.0.1:1/fake" } });
-  const agent = a.client({ role: "agent", name: "bot" }).sandbox("s");
-  const anna = b.client({ role: "operator", name: "anna" }).sandbox("s");
-  await until(agent, ({ sandbox }) => sandbox.browser?.status === "live");
-  await until(anna, () => true);
-  // Both nodes have a gate: from here on no drain is empty.
-  while (Object.keys((await shared.load("s"))?.state.gates ?? {}).length < 2) await turn();
-  return {
-    a,
-    b,
-    agent,
-    anna,
-    shared,
-    browser: provider.browser,
-    received: () =>
-      provider.browser.received.map(({ event }) => (event.kind === "text" ? event.text : event)),
-    advance: (ms: number) => {
-      skippedMs += ms;
-    },
-  };
-}
 
 describe("a handoff over two nodes", () => {
   it("C1, C4: request on one, accept on the other, complete, answer: only the controller's input arrives", async () => {
