@@ -47,6 +47,12 @@ async function main(): Promise<void> {
   const [mode, dir = ""] = process.argv.slice(2);
   let store: LocalStore;
   try {
+    // Only now: another user may not be able to read what was just loaded.
+    const uid = Number(process.env["BECOME_UID"] ?? 0);
+    if (uid > 0) {
+      process.setgid?.(uid);
+      process.setuid?.(uid);
+    }
     store = await LocalStore.open({ dir });
   } catch (error) {
     if (!(error instanceof Error)) throw error;

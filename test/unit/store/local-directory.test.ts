@@ -51,12 +51,11 @@ describe("local store: its directory", () => {
     mkdirSync(closedDir);
     chmodSync(parent, 0o755);
     chmodSync(closedDir, 0o555);
-    // Root may do everything, so somebody else tries: `nobody`, as which no permission is needed to become it.
-    const nobody = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {};
+    // Root may do everything, so the child becomes `nobody` before it opens the store.
+    const nobody = process.getuid?.() === 0 ? { BECOME_UID: "65534" } : {};
     for (const dir of [closedDir, join(closedDir, "new")]) {
       const child = new StoreProcess("hold", dir, undefined, {
-        ...nobody,
-        env: { ...process.env, HOME: parent },
+        env: { ...process.env, ...nobody },
       });
       const { name, message } = await child.take("refused");
       expect(name).toBe("StoreOpenError");
