@@ -10,7 +10,7 @@ import type { Driver } from "../core/access.ts";
 import { GATE_LEASE_MS, type Command, type CommandOf } from "../core/commands.ts";
 import { sandboxNotFound, type Outcome } from "./dispatch.ts";
 import { publicView, type SandboxState } from "../core/state.ts";
-import { Gate, type Aim, type Known } from "./gate.ts";
+import { Gate, isBehind, type Aim, type Known } from "./gate.ts";
 import { Preview } from "./preview.ts";
 import { now } from "./proof.ts";
 import { TabNumbers } from "./tab-numbers.ts";
@@ -302,14 +302,6 @@ export class Attachment {
       return undefined;
     }
   }
-}
-
-/** Of a history that the store lost the end of. */
-export function isBehind(
-  state: Pick<Sandbox, "epoch" | "seq">,
-  known: Pick<Sandbox, "epoch" | "seq">,
-): boolean {
-  return state.epoch < known.epoch || (state.epoch === known.epoch && state.seq < known.seq);
 }
 
 function ignoreMissing(error: unknown): void {

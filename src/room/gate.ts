@@ -39,6 +39,14 @@ export interface Aim {
 
 export type Known = Pick<Sandbox, "epoch" | "seq" | "control">;
 
+/** Of an earlier moment; when it is read later, of a history that the store lost the end of. */
+export function isBehind(
+  state: Pick<Sandbox, "epoch" | "seq">,
+  known: Pick<Sandbox, "epoch" | "seq">,
+): boolean {
+  return state.epoch < known.epoch || (state.epoch === known.epoch && state.seq < known.seq);
+}
+
 export class Gate {
   readonly #options: GateOptions;
   /** What this gate believes. `null`: nothing yet, or no more: closed. */
@@ -69,7 +77,7 @@ export class Gate {
   update(known: Known): void {
     if (!this.#open || known.epoch <= this.#lost) return;
     const before = this.#known;
-    if (before && !isNewer(known, before)) return;
+    if (before && !isBehind(before, known)) return;
     this.#known = known;
     if (known.control.phase === "draining") this.#draining ??= this.#drain();
     // A grant is acted upon only when the store confirms it: this gate may have been passed over, and then no drain
@@ -208,10 +216,6 @@ export class Gate {
       );
     return new BatonError(reason.code, reason.message, undefined, { cause: reason });
   }
-}
-
-function isNewer(known: Known, before: Known): boolean {
-  return known.epoch > before.epoch || (known.epoch === before.epoch && known.seq > before.seq);
 }
 
 function notController(known: Known | null, driver: Driver, epoch: number | undefined): BatonError {

@@ -15,14 +15,15 @@ import {
   type SandboxEvent,
 } from "../../protocol/sandbox.ts";
 import type { Command } from "../core/commands.ts";
-import type { Catchup, NodeMembers, SandboxListener, Unsubscribe } from "../store/store.ts";
-import { Attachment, isBehind } from "./attachment.ts";
+import type { Catchup, SandboxListener, Unsubscribe } from "../store/store.ts";
+import { Attachment } from "./attachment.ts";
 import { dispatch, sandboxNotFound, type Outcome, type Request } from "./dispatch.ts";
 import { Attendance } from "./attendance.ts";
 import { Presence } from "./presence.ts";
 import { ResumeDelivery } from "./resume-delivery.ts";
 import { standsFor, type Client, type JoinOptions, type Member } from "./member.ts";
 import type { RoomContext } from "./context.ts";
+import { isBehind } from "./gate.ts";
 import { untilStored } from "./until-stored.ts";
 
 /** Events kept while the past is being read; more are read again instead. */
@@ -101,7 +102,7 @@ export class Room {
     };
     const listener: SandboxListener = {
       event: (event) => tell((to) => to.#receive(event)),
-      roster: (change) => tell((to) => to.#heard(change)),
+      roster: (change) => tell((to) => to.#presence.heard(change)),
       lost: () => tell((to) => to.#reconnected()),
       removed: () => {
         removedEarly = true;
@@ -271,10 +272,6 @@ export class Room {
       role: client.role,
       watching: this.attachment.preview.watches(client.connectionId),
     }));
-  }
-
-  #heard(change: NodeMembers): void {
-    this.#presence.heard(change);
   }
 
   /** The subscription broke off for a while: anything may have been missed, or lost. */

@@ -80,26 +80,21 @@ export class Person {
   async #take(force: boolean): Promise<void> {
     const { actor } = this;
     await actor.call({ op: "take" }, (key, signal) =>
-      actor.sandbox.takeControl({ ...(force && { force }), ...keyed(key), signal }),
+      actor.sandbox.takeControl({ ...(force && { force }), idempotencyKey: key, signal }),
     );
   }
 
   async #release(): Promise<void> {
     const { actor } = this;
     await actor.call({ op: "release" }, (key, signal) =>
-      actor.sandbox.releaseControl({ controller: actor.name, ...keyed(key), signal }),
+      actor.sandbox.releaseControl({ controller: actor.name, idempotencyKey: key, signal }),
     );
   }
 
   async #pass(to: string): Promise<void> {
     const { actor } = this;
     await actor.call({ op: "pass", to }, (key, signal) =>
-      actor.sandbox.passControl({ to, controller: actor.name, ...keyed(key), signal }),
+      actor.sandbox.passControl({ to, controller: actor.name, idempotencyKey: key, signal }),
     );
   }
-}
-
-/** The control calls take a key too, which their types do not say yet. */
-function keyed(key: string): object {
-  return { idempotencyKey: key };
 }
