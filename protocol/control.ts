@@ -9,12 +9,18 @@ export type ControlMode = z.infer<typeof ControlMode>;
 export const ControlPhase = z.enum(["draining", "active"]);
 export type ControlPhase = z.infer<typeof ControlPhase>;
 
+/** `private`: only the controller sees the page, until control returns to the agent or the controller opens it (G3). */
+export const Privacy = z.enum(["open", "private"]);
+export type Privacy = z.infer<typeof Privacy>;
+
 export const Control = z
   .object({
     mode: ControlMode,
     phase: ControlPhase,
     /** The person who drives, or will once `phase` is `active`. Absent: the agent (`ai`) or nobody (`shared`). */
     controller: Controller.exactOptional(),
+    /** Nobody but the controller sees the page (G3). Absent: open. */
+    privacy: z.literal("private").exactOptional(),
     /** When the present epoch began. */
     since: Timestamp,
     /** The controller is away; at this time the browser leaves its hands (H5). */
@@ -27,6 +33,8 @@ export const TakeControlParams = z.strictObject({
   controller: Controller,
   /** Take it from another person as well. Needs the right to override. */
   force: z.boolean().exactOptional(),
+  /** `private` hides the page from everybody else; `open`, like none, leaves it as it is (G3). */
+  privacy: Privacy.exactOptional(),
   idempotencyKey: IdempotencyKey.exactOptional(),
 });
 export type TakeControlParams = z.infer<typeof TakeControlParams>;
@@ -45,3 +53,11 @@ export const PassControlParams = z.strictObject({
   idempotencyKey: IdempotencyKey.exactOptional(),
 });
 export type PassControlParams = z.infer<typeof PassControlParams>;
+
+/** Only the person who holds the browser may hide or show the page (G3). */
+export const SetPrivacyParams = z.strictObject({
+  controller: Controller,
+  privacy: Privacy,
+  idempotencyKey: IdempotencyKey.exactOptional(),
+});
+export type SetPrivacyParams = z.infer<typeof SetPrivacyParams>;

@@ -36,7 +36,7 @@ const table = {
   sandbox_exists: {
     status: 409,
     retryable: false,
-    summary: "A sandbox of this id exists with another browser.",
+    summary: "A sandbox of this id exists with another browser or agent policy.",
   },
   not_joined: { status: 409, retryable: false, summary: "Join the sandbox on this socket first." },
   handoff_in_progress: {
@@ -177,6 +177,7 @@ export class BatonError extends Error {
  * client would be closed again. The library's own 1009 answers a message over the size limit.
  */
 export const CLOSE = {
+  normal: { code: 1000, summary: "An agent's CDP connection: it asked for its end with `Browser.close`." },
   going_away: {
     code: 3000,
     summary: "The gateway is shutting down; reconnect, another node or the next start will answer.",
@@ -187,6 +188,16 @@ export const CLOSE = {
   },
   heartbeat_timeout: { code: 3002, summary: "No sign of life for two heartbeats." },
   internal: { code: 3003, summary: "The gateway failed on this connection." },
+  browser_gone: {
+    code: 3004,
+    summary:
+      "An agent's CDP connection: its browser went away, or the sandbox has another one; connect again.",
+  },
+  resync: {
+    code: 3005,
+    summary:
+      "An agent's CDP connection: more changed during a private takeover than can be told; connect again.",
+  },
   hello_timeout: { code: 3500, summary: "No valid `hello` came in time." },
   unsupported_version: { code: 3501, summary: "The gateway does not speak the offered version." },
   protocol_error: { code: 3502, summary: "Too many messages that are not of the protocol." },

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { Privacy } from "./control.ts";
 import { Controller, IdempotencyKey, Name, RequestId, Timestamp } from "./ids.ts";
 
 export const HandoffStatus = z.enum(["pending", "accepted", "completed", "cancelled", "expired"]);
@@ -27,6 +28,8 @@ export const Handoff = z
     message: z.string(),
     requestedBy: HandoffOrigin,
     controller: Controller.exactOptional(),
+    /** Asked for as a private one: accepting it hides the page from everybody else (G3). */
+    privacy: z.literal("private").exactOptional(),
     resumePrompt: z.string().exactOptional(),
     note: z.string().exactOptional(),
     requestedAt: Timestamp,
@@ -52,6 +55,8 @@ export const RequestHandoffParams = z.strictObject({
   message: z.string().min(1).max(MAX_MESSAGE_LENGTH),
   resumePrompt: z.string().min(1).max(MAX_PROMPT_LENGTH).exactOptional(),
   requestedBy: HandoffOrigin.exactOptional(),
+  /** `private`: the page is hidden from everybody but the controller from acceptance on (G3). Default `open`. */
+  privacy: Privacy.exactOptional(),
   expiresInMs: z.number().int().min(1_000).max(MAX_HANDOFF_TTL_MS).exactOptional(),
   idempotencyKey: IdempotencyKey.exactOptional(),
 });
@@ -60,6 +65,8 @@ export type RequestHandoffParams = z.infer<typeof RequestHandoffParams>;
 export const AcceptHandoffParams = z.strictObject({
   controller: Controller,
   requestId: RequestId.exactOptional(),
+  /** `private` hides the page although the request did not ask for it; `open`, like none, takes nothing away (G3). */
+  privacy: Privacy.exactOptional(),
   idempotencyKey: IdempotencyKey.exactOptional(),
 });
 export type AcceptHandoffParams = z.infer<typeof AcceptHandoffParams>;

@@ -1,5 +1,6 @@
 /** Bodies and parameters of the HTTP API that are not messages of the socket too. */
 import { z } from "zod";
+import { AgentPolicy } from "./agent.ts";
 import { Name, type Position, SandboxId } from "./ids.ts";
 import { Role, Sandbox, SandboxEvent } from "./sandbox.ts";
 
@@ -21,6 +22,8 @@ export type BrowserSource = z.infer<typeof BrowserSource>;
 export const CreateSandboxBody = z.strictObject({
   sandboxId: SandboxId.exactOptional(),
   browser: BrowserSource.exactOptional(),
+  /** What becomes of the agent's CDP commands while it may not drive; a connection may choose another. Default `hold`. */
+  agentPolicy: AgentPolicy.exactOptional(),
 });
 export type CreateSandboxBody = z.infer<typeof CreateSandboxBody>;
 

@@ -44,7 +44,7 @@ export const Timestamp = z
   .nonnegative()
   .meta({ description: "Milliseconds since the Unix epoch." });
 
-/** Fencing token: grows whenever who may drive changes. Microseconds since the Unix epoch, or later. */
+/** Fencing token: grows whenever who may drive, or who may see, changes. Microseconds since the Unix epoch, or later. */
 export const Epoch = z
   .number()
   .int()

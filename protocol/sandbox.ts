@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { AgentPolicy } from "./agent.ts";
 import { Control } from "./control.ts";
 import { Handoff } from "./handoff.ts";
 import { Epoch, Name, RequestId, SandboxId, Seq, Timestamp } from "./ids.ts";
@@ -44,6 +45,8 @@ export const Sandbox = z
     resume: ResumeState.nullable(),
     /** `null`: no browser is attached to this sandbox. */
     browser: BrowserState.nullable(),
+    /** What becomes of the agent's CDP commands while it may not drive (G1). Absent: `hold`. */
+    agentPolicy: AgentPolicy.exactOptional(),
   })
   .meta({ id: "Sandbox" });
 export type Sandbox = z.infer<typeof Sandbox>;
@@ -60,6 +63,8 @@ export const EventType = z.enum([
   "control.taken",
   "control.released",
   "control.passed",
+  /** The controller hid the page from everybody else, or shows it again (G3). */
+  "control.privacy",
   /** The drain is over: the controller now drives. */
   "control.active",
   /** The store lost its last writes: the same holder as before them, under a new epoch. */
@@ -142,6 +147,13 @@ export type HandoffResult = z.infer<typeof HandoffResult>;
 
 /** Someone with a socket in the room. */
 export const Member = z
-  .object({ connectionId: z.string(), name: Name, role: Role, watching: z.boolean() })
+  .object({
+    connectionId: z.string(),
+    name: Name,
+    role: Role,
+    watching: z.boolean(),
+    /** An agent's CDP socket: its policy, and how many of its commands wait for control to return. */
+    cdp: z.object({ policy: AgentPolicy, held: z.number().int() }).exactOptional(),
+  })
   .meta({ id: "Member" });
 export type Member = z.infer<typeof Member>;

@@ -1,6 +1,6 @@
 /** Client to gateway: every message, one union. Objects are strict: an unknown field is an error, not a surprise. */
 import { z } from "zod";
-import { PassControlParams, ReleaseControlParams, TakeControlParams } from "./control.ts";
+import { PassControlParams, ReleaseControlParams, SetPrivacyParams, TakeControlParams } from "./control.ts";
 import {
   AcceptHandoffParams,
   CancelHandoffParams,
@@ -50,6 +50,7 @@ export const HandoffCancel = CancelHandoffParams.extend({ ...type("handoff.cance
 export const ControlTake = TakeControlParams.extend({ ...type("control.take"), ...call });
 export const ControlRelease = ReleaseControlParams.extend({ ...type("control.release"), ...call });
 export const ControlPass = PassControlParams.extend({ ...type("control.pass"), ...call });
+export const ControlPrivacy = SetPrivacyParams.extend({ ...type("control.privacy"), ...call });
 
 /**
  * Input for the shown tab. With `id` it is answered once the browser handled it; without, only a refusal is.
@@ -101,6 +102,7 @@ export const UpMessage = z.discriminatedUnion("type", [
   ControlTake,
   ControlRelease,
   ControlPass,
+  ControlPrivacy,
   Input,
   PreviewStart,
   PreviewStop,

@@ -8,6 +8,7 @@ import { BatonError } from "../protocol/errors.ts";
 import { SUBPROTOCOL } from "../protocol/version.ts";
 import type { BrowserProvider } from "./browser/browser.ts";
 import { chromiumProvider } from "./browser/chromium.ts";
+import { Agents, MAX_CDP_MESSAGE_BYTES } from "./cdp/agents.ts";
 import { createApp } from "./http/app.ts";
 import { origins } from "./http/origins.ts";
 import { silentLogger, type Logger } from "./ops/log.ts";
@@ -126,6 +127,7 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
     degraded: () => pulse.degraded,
     handle: onMessage,
   };
+  const agents = new Agents({ rooms, operations, log });
   const allowed = origins(options.host ?? "127.0.0.1", publicUrl);
   const app = createApp({
     store,
@@ -145,6 +147,10 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
     subprotocol: SUBPROTOCOL,
     originAllowed: allowed.originAllowed,
     onSocket: (socket) => new Session(socket, session),
+    pipes: {
+      open: (request, signal) => agents.open(request, signal),
+      maxMessageBytes: MAX_CDP_MESSAGE_BYTES,
+    },
     maxMessageBytes: MAX_MESSAGE_BYTES,
     maxBufferedBytes: options.maxBufferedBytes ?? 1024 * 1024,
     heartbeatMs,

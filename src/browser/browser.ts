@@ -10,6 +10,15 @@ import type { Dialog, Tab } from "../../protocol/preview.ts";
 /** A tab as the browser knows it; the room gives it its number. */
 export type LinkTab = Omit<Tab, "number">;
 
+/** As Chromium's `Browser.getVersion` has it. */
+export interface BrowserVersion {
+  readonly protocolVersion: string;
+  readonly product: string;
+  readonly revision: string;
+  readonly userAgent: string;
+  readonly jsVersion: string;
+}
+
 export type LinkStatus = "connecting" | "live" | "reconnecting" | "gone";
 
 export interface Frame {
@@ -59,6 +68,8 @@ export interface BrowserLink {
   readonly status: LinkStatus;
   readonly tabs: readonly LinkTab[];
   readonly dialog: Dialog | null;
+  /** Where the browser is that this link is connected to now: its `ws(s)://` address. Undefined while it is not live. */
+  readonly endpoint: string | undefined;
 
   /** Resolves at the first `live`; rejects with `BrowserError` when the first connection fails or `signal` aborts. */
   ready(signal?: AbortSignal): Promise<void>;
@@ -83,8 +94,17 @@ export interface BrowserLink {
   startScreencast(options: ScreencastOptions): void;
   stopScreencast(): void;
 
+  /** What the browser says of itself. Rejects with `BrowserError` `browser_unavailable`. */
+  version(): Promise<BrowserVersion>;
+
   /** True when the browser answered a round trip within `timeoutMs`. Disturbs nothing. */
   probe(timeoutMs: number): Promise<boolean>;
+
+  /** Values of all cookies; empty when the browser does not say within a second. Never rejects. */
+  cookieValues(): Promise<ReadonlySet<string>>;
+
+  /** Empties what every page and worker remembers of its console. Never rejects; takes a second at most. */
+  forgetConsole(): Promise<void>;
 
   /** Adds a listener; returns its removal. */
   subscribe(listener: BrowserListener): () => void;

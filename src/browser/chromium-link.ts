@@ -5,6 +5,7 @@ import {
   type AttachOptions,
   type BrowserLink,
   type BrowserListener,
+  type BrowserVersion,
   type Frame,
   type LinkStatus,
   type LinkTab,
@@ -12,6 +13,8 @@ import {
 } from "./browser.ts";
 import { CdpConnection } from "./cdp-connection.ts";
 import { attachFailed, resolveEndpoint } from "./endpoint.ts";
+import { cookieValues } from "./cookie-values.ts";
+import { forgetConsole } from "./forget-console.ts";
 import { HeldInput } from "./held-input.ts";
 import { InputPipe } from "./input-pipe.ts";
 import { silent, type BrowserLogger } from "./logger.ts";
@@ -27,8 +30,12 @@ const HEARTBEAT_MS = 10_000;
 /** No answer for this long: the connection is given up, so that nothing shows as live that isn't. */
 const HEARTBEAT_TIMEOUT_MS = 10_000;
 
+/** How long a browser may take to say what its cookies are, and pages to forget what their consoles say. */
+const FORGET_MS = 1_000;
+
 /** Everything that lives and ends with one connection. */
 interface Attachment {
+  readonly endpoint: string;
   readonly connection: CdpConnection;
   readonly tracker: TabTracker;
   readonly pipe: InputPipe;
@@ -79,6 +86,10 @@ export class ChromiumLink implements BrowserLink {
     return this.#dialog;
   }
 
+  get endpoint(): string | undefined {
+    return this.#status === "live" ? this.#attachment?.endpoint : undefined;
+  }
+
   ready(signal?: AbortSignal): Promise<void> {
     if (this.#status === "live") return Promise.resolve();
     if (!signal) return this.#first;
@@ -113,6 +124,16 @@ export class ChromiumLink implements BrowserLink {
     this.#attachment?.screencast.setOptions(undefined);
   }
 
+  async version(): Promise<BrowserVersion> {
+    try {
+      if (!this.#attachment) throw new Error(this.#status);
+      return await this.#attachment.connection.browser.send("Browser.getVersion");
+    } catch (error) {
+      const detail = "The browser is not connected; wait until it is live";
+      throw new BrowserError("browser_unavailable", detail, { cause: error });
+    }
+  }
+
   async probe(timeoutMs: number): Promise<boolean> {
     if (!this.#attachment) return false;
     const answer = this.#attachment.connection.browser.send("Browser.getVersion");
@@ -120,6 +141,18 @@ export class ChromiumLink implements BrowserLink {
       () => true,
       () => false,
     );
+  }
+
+  async cookieValues(): Promise<ReadonlySet<string>> {
+    const attachment = this.#attachment;
+    if (!attachment) return new Set();
+    return within(cookieValues(attachment.connection), FORGET_MS).catch(() => new Set<string>());
+  }
+
+  async forgetConsole(): Promise<void> {
+    const attachment = this.#attachment;
+    if (!attachment) return;
+    await within(forgetConsole(attachment.connection), FORGET_MS).catch(() => {});
   }
 
   subscribe(listener: BrowserListener): () => void {
@@ -176,9 +209,10 @@ export class ChromiumLink implements BrowserLink {
     let connection: CdpConnection | undefined;
     try {
       const { signal } = attempt;
-      const endpoint = await orAbort(this.#options.endpoint(signal), signal);
-      connection = await CdpConnection.connect(await resolveEndpoint(endpoint, signal), signal);
-      const attachment = this.#build(connection);
+      const given = await orAbort(this.#options.endpoint(signal), signal);
+      const endpoint = await resolveEndpoint(given, signal);
+      connection = await CdpConnection.connect(endpoint, signal);
+      const attachment = this.#build(connection, endpoint);
       await orAbort(attachment.tracker.start(), signal);
       // Not awaited: a page that hangs must not keep the others from being live.
       void attachment.pipe.releaseHeld();
@@ -197,7 +231,7 @@ export class ChromiumLink implements BrowserLink {
     }
   }
 
-  #build(connection: CdpConnection): Attachment {
+  #build(connection: CdpConnection, endpoint: string): Attachment {
     const tracker: TabTracker = new TabTracker(
       connection,
       {
@@ -217,7 +251,7 @@ export class ChromiumLink implements BrowserLink {
     );
     const pipe = new InputPipe(tracker, this.#held);
     const screencast = new Screencast((frame, done) => this.#frame(frame, done), this.#logger);
-    return { connection, tracker, pipe, screencast };
+    return { endpoint, connection, tracker, pipe, screencast };
   }
 
   #goLive(attachment: Attachment): void {

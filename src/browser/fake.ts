@@ -7,6 +7,7 @@ import {
   type BrowserLink,
   type BrowserListener,
   type BrowserProvider,
+  type BrowserVersion,
   type LaunchOptions,
   type LinkStatus,
   type LinkTab,
@@ -186,6 +187,26 @@ export class FakeBrowserLink implements BrowserLink {
 
   get tabs(): readonly LinkTab[] {
     return this.#tabs;
+  }
+
+  get endpoint(): string | undefined {
+    return undefined;
+  }
+
+  async forgetConsole(): Promise<void> {}
+
+  async cookieValues(): Promise<ReadonlySet<string>> {
+    return new Set();
+  }
+
+  async version(): Promise<BrowserVersion> {
+    return {
+      protocolVersion: "1.3",
+      product: "Fake/1.0",
+      revision: "@1",
+      userAgent: "Fake",
+      jsVersion: "1.0",
+    };
   }
 
   get dialog(): Dialog | null {

@@ -32,6 +32,7 @@ const TABLE: Readonly<Record<Operation, readonly Role[]>> = {
   "control.force": ["operator", "admin"],
   "control.release": FOR_PEOPLE,
   "control.pass": FOR_PEOPLE,
+  "control.privacy": FOR_PEOPLE,
   input: ["agent", "worker", "sdk", "operator", "admin"],
   "preview.start": EVERYBODY,
   "preview.stop": EVERYBODY,

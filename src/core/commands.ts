@@ -1,4 +1,5 @@
 /** Everything that can be asked of one sandbox. Ids and times come from outside: the machine itself is pure. */
+import type { Privacy } from "../../protocol/control.ts";
 import type { HandoffOrigin, HandoffReason } from "../../protocol/handoff.ts";
 import type { BrowserSource } from "../../protocol/http.ts";
 import type { PreviewStatus } from "../../protocol/preview.ts";
@@ -19,12 +20,14 @@ export type Command = { readonly by?: EventActor } & (
       readonly message: string;
       readonly requestedBy: HandoffOrigin;
       readonly resumePrompt?: string;
+      readonly privacy?: Privacy;
       readonly expiresInMs: number;
     }
   | {
       readonly type: "handoff.accept";
       readonly controller: string;
       readonly requestId?: string;
+      readonly privacy?: Privacy;
       readonly seen?: Seen;
     }
   | {
@@ -42,6 +45,7 @@ export type Command = { readonly by?: EventActor } & (
       readonly type: "control.take";
       readonly controller: string;
       readonly force: boolean;
+      readonly privacy?: Privacy;
       readonly seen?: Seen;
     }
   | { readonly type: "control.release"; readonly controller: string }
@@ -53,6 +57,7 @@ export type Command = { readonly by?: EventActor } & (
       /** Of a receiver who is not `seen`: they have so long to come. Absent: for ever. */
       readonly graceMs?: number;
     }
+  | { readonly type: "control.privacy"; readonly controller: string; readonly privacy: Privacy }
   /** The store lost `epoch`, which was in force: whoever drives by what is left gets a newer one, after a drain. */
   | { readonly type: "control.fence"; readonly epoch: number }
   /** This person has a connection on this node, still or again; or no longer has one there (H5). */

@@ -1,16 +1,30 @@
 /** Transitions of control outside of a handoff's own steps (C2, H5). */
+import type { Privacy } from "../../protocol/control.ts";
 import { GATE_LEASE_MS, type CommandOf, type Seen } from "./commands.ts";
 import { returnToQueue } from "./handoff.ts";
 import { sighted } from "./sightings.ts";
 import { epochAfter, isOpen, type SandboxState } from "./state.ts";
-import { announce, changed, drainAll, holderOf, moveControl, refuse, same, type Transition } from "./step.ts";
+import {
+  addPrivacy,
+  announce,
+  changed,
+  drainAll,
+  holderOf,
+  moveControl,
+  refuse,
+  same,
+  strictest,
+  withPrivacy,
+  type Transition,
+} from "./step.ts";
 
 /** Stands for gates that nobody knows of; no gate has this id. */
 const LOST_GATES = "lost";
 
 export function take(state: SandboxState, command: CommandOf<"control.take">, now: number): Transition {
   const holder = holderOf(state);
-  if (holder.kind === "person" && holder.name === command.controller) return same;
+  if (holder.kind === "person" && holder.name === command.controller)
+    return addPrivacy(state, command.privacy, now, command.by);
   if (holder.kind === "person" && !command.force) {
     return refuse(
       "already_controlled",
@@ -25,7 +39,7 @@ export function take(state: SandboxState, command: CommandOf<"control.take">, no
       { handoff: state.handoff },
     );
   }
-  const after = giveTo(state, command.controller, now, command.seen);
+  const after = giveTo(state, command.controller, now, command.seen, command.privacy);
   return changed(announce(state, after, "control.taken", now, command.by));
 }
 
@@ -61,11 +75,29 @@ export function pass(state: SandboxState, command: CommandOf<"control.pass">, no
   );
 }
 
-/** To another person; an open handoff goes with the browser. */
-function giveTo(state: SandboxState, controller: string, now: number, seen: Seen | undefined): SandboxState {
-  if (!isOpen(state.handoff)) return sighted(moveControl(state, "human", controller, now), seen, now);
+/** Hides the page from everybody else, or shows it again (G3). */
+export function setPrivacy(
+  state: SandboxState,
+  command: CommandOf<"control.privacy">,
+  now: number,
+): Transition {
+  const refusal = refuseUnlessHolder(state, command.controller, "change who sees it");
+  return refusal ?? withPrivacy(state, command.privacy, now, command.by);
+}
+
+/** To another person; an open handoff and what is hidden go with the browser. */
+function giveTo(
+  state: SandboxState,
+  controller: string,
+  now: number,
+  seen: Seen | undefined,
+  asked?: Privacy,
+): SandboxState {
+  const privacy = strictest(state.control.privacy, asked);
+  if (!isOpen(state.handoff))
+    return sighted(moveControl(state, "human", controller, now, privacy), seen, now);
   const handoff = { ...state.handoff, controller, updatedAt: now };
-  return sighted({ ...moveControl(state, "shared", controller, now), handoff }, seen, now);
+  return sighted({ ...moveControl(state, "shared", controller, now, privacy), handoff }, seen, now);
 }
 
 /**

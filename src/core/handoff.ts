@@ -4,7 +4,16 @@ import type { CommandOf } from "./commands.ts";
 import { addResume } from "./resume.ts";
 import { sighted } from "./sightings.ts";
 import { isOpen, type SandboxState } from "./state.ts";
-import { announce, changed, moveControl, refuse, same, type Transition } from "./step.ts";
+import {
+  addPrivacy,
+  announce,
+  changed,
+  moveControl,
+  refuse,
+  same,
+  strictest,
+  type Transition,
+} from "./step.ts";
 
 export function request(state: SandboxState, command: CommandOf<"handoff.request">, now: number): Transition {
   if (isOpen(state.handoff)) {
@@ -18,6 +27,7 @@ export function request(state: SandboxState, command: CommandOf<"handoff.request
   }
   // A person who holds the browser already is the one the agent asks for: nothing is taken from them.
   const holder = state.control.mode === "human" ? state.control.controller : undefined;
+  const hidden = command.privacy === "private";
   const handoff: Handoff = {
     requestId: command.requestId,
     status: holder === undefined ? "pending" : "accepted",
@@ -25,12 +35,16 @@ export function request(state: SandboxState, command: CommandOf<"handoff.request
     message: command.message,
     requestedBy: command.requestedBy,
     ...(holder !== undefined && { controller: holder, acceptedAt: now }),
+    ...(hidden && { privacy: "private" as const }),
     ...(command.resumePrompt !== undefined && { resumePrompt: command.resumePrompt }),
     requestedAt: now,
     expiresAt: now + command.expiresInMs,
     updatedAt: now,
   };
-  const after = { ...moveControl(state, "shared", holder, now), handoff };
+  // What is asked for begins with the acceptance; what was hidden before stays so.
+  const accepted = holder === undefined ? undefined : command.privacy;
+  const privacy = strictest(state.control.privacy, accepted);
+  const after = { ...moveControl(state, "shared", holder, now, privacy), handoff };
   return changed(announce(state, after, "handoff.requested", now, command.by));
 }
 
@@ -40,7 +54,7 @@ export function accept(state: SandboxState, command: CommandOf<"handoff.accept">
   if (closed) return closed;
   const open = handoff as Handoff;
   if (open.status === "accepted") {
-    if (open.controller === command.controller) return same;
+    if (open.controller === command.controller) return addPrivacy(state, command.privacy, now, command.by);
     return refuse(
       "already_accepted",
       `${open.controller} accepted this handoff first. Watch along, or ask them to pass control.`,
@@ -50,8 +64,9 @@ export function accept(state: SandboxState, command: CommandOf<"handoff.accept">
       },
     );
   }
+  const privacy = strictest(state.control.privacy, open.privacy, command.privacy);
   const after: SandboxState = {
-    ...sighted(moveControl(state, "shared", command.controller, now), command.seen, now),
+    ...sighted(moveControl(state, "shared", command.controller, now, privacy), command.seen, now),
     handoff: { ...open, status: "accepted", controller: command.controller, acceptedAt: now, updatedAt: now },
   };
   return changed(announce(state, after, "handoff.accepted", now, command.by));

@@ -1,4 +1,5 @@
 /** What is stored of one sandbox, and what of it others may see. Plain data: it is written to stores as JSON. */
+import type { AgentPolicy } from "../../protocol/agent.ts";
 import type { Control } from "../../protocol/control.ts";
 import type { Handoff } from "../../protocol/handoff.ts";
 import type { BrowserSource } from "../../protocol/http.ts";
@@ -66,6 +67,8 @@ export interface SandboxState {
     readonly attachedAt: number;
     readonly updatedAt: number;
   } | null;
+  /** Of the agent's CDP connections that do not choose one. Absent: `hold` (G1). */
+  readonly agentPolicy?: AgentPolicy;
 }
 
 /** Resume prompts kept per sandbox. One that had to leave is gone: who answers it hears `resume_not_found`. */
@@ -77,6 +80,7 @@ export function initialState(
   source: BrowserSource | null,
   now: number,
   endpoint?: string,
+  agentPolicy?: AgentPolicy,
 ): SandboxState {
   return {
     sandboxId,
@@ -97,6 +101,7 @@ export function initialState(
       attachedAt: now,
       updatedAt: now,
     },
+    ...(agentPolicy !== undefined && { agentPolicy }),
   };
 }
 
@@ -129,6 +134,7 @@ export function publicView(state: SandboxState): Sandbox {
       attachedAt: state.browser.attachedAt,
       updatedAt: state.browser.updatedAt,
     },
+    ...(state.agentPolicy !== undefined && { agentPolicy: state.agentPolicy }),
   };
 }
 

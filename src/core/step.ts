@@ -1,4 +1,5 @@
 /** The small vocabulary that the transitions are written in. */
+import type { Privacy } from "../../protocol/control.ts";
 import { BatonError, type ErrorCode, type ErrorDetails } from "../../protocol/errors.ts";
 import type { EventActor, EventType, SandboxChanges, SandboxEvent } from "../../protocol/sandbox.ts";
 import { GATE_LEASE_MS } from "./commands.ts";
@@ -74,33 +75,47 @@ export function holderOf(state: Pick<SandboxState, "control">): Holder {
   return controller === undefined ? { kind: "nobody" } : { kind: "person", name: controller };
 }
 
+/** Private as soon as one of them is: what was hidden or asked to be hidden stays so (G3). */
+export function strictest(...asked: readonly (Privacy | undefined)[]): Privacy {
+  return asked.includes("private") ? "private" : "open";
+}
+
 /**
  * Moves control (C2). A new holder means a new epoch; whoever drove before is revoked with it, and the new holder is
  * active only when every gate is drained. If nobody drove, no gate has anything under way and the grant is immediate.
+ *
+ * Another privacy is another epoch too, and always a drain: a gate also stops what the agent sees (G3). The agent has
+ * no privacy; others keep what there is unless `privacy` says otherwise.
  */
 export function moveControl(
   state: SandboxState,
   mode: SandboxState["control"]["mode"],
   controller: string | undefined,
   now: number,
+  privacy: Privacy | undefined = state.control.privacy,
 ): SandboxState {
-  const next = { mode, ...(controller !== undefined && { controller }) };
+  const hidden = mode !== "ai" && privacy === "private";
+  const next = {
+    mode,
+    ...(controller !== undefined && { controller }),
+    ...(hidden && { privacy: "private" as const }),
+  };
   const from = holderOf(state);
   const to = holderOf({ control: { ...next, phase: "active", since: now } });
-  const unchanged =
+  const stays =
     from.kind === to.kind && (from.kind !== "person" || to.kind !== "person" || from.name === to.name);
-  if (unchanged) {
-    const { phase, since, graceUntil } = state.control;
-    return { ...state, control: { ...next, phase, since, ...(graceUntil !== undefined && { graceUntil }) } };
-  }
+  const seesAlike = next.privacy === state.control.privacy;
+  const { phase, since, graceUntil } = state.control;
+  const away = stays && graceUntil !== undefined && { graceUntil };
+  if (stays && seesAlike) return { ...state, control: { ...next, phase, since, ...away } };
   const moved: SandboxState = {
     ...state,
     epoch: epochAfter(state.epoch, now),
-    control: { ...next, phase: "active", since: now },
+    control: { ...next, phase: "active", since: now, ...away },
     draining: {},
-    seen: {},
+    seen: stays ? state.seen : {},
   };
-  const quiet = from.kind === "nobody" && state.control.phase === "active";
+  const quiet = from.kind === "nobody" && phase === "active" && seesAlike;
   return quiet ? moved : drainAll(moved, now);
 }
 
@@ -112,4 +127,27 @@ export function drainAll(state: SandboxState, now: number): SandboxState {
     control: { ...state.control, phase: waiting.length === 0 ? "active" : "draining", since: now },
     draining: Object.fromEntries(waiting.map((gateId) => [gateId, now + GATE_LEASE_MS])),
   };
+}
+
+/** The same holder under another privacy. */
+export function withPrivacy(
+  state: SandboxState,
+  privacy: Privacy,
+  now: number,
+  by: EventActor | undefined,
+): Transition {
+  if (privacy === (state.control.privacy ?? "open")) return same;
+  const { mode, controller } = state.control;
+  const after = moveControl(state, mode, controller, now, privacy);
+  return changed(announce(state, after, "control.privacy", now, by));
+}
+
+/** Whoever claims what they hold already may thereby hide it, but not show it. */
+export function addPrivacy(
+  state: SandboxState,
+  asked: Privacy | undefined,
+  now: number,
+  by: EventActor | undefined,
+): Transition {
+  return asked === "private" ? withPrivacy(state, asked, now, by) : same;
 }

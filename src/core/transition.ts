@@ -38,6 +38,8 @@ function apply(state: SandboxState, command: Command, now: number): Transition {
       return control.release(state, command, now);
     case "control.pass":
       return control.pass(state, command, now);
+    case "control.privacy":
+      return control.setPrivacy(state, command, now);
     case "control.fence":
       return control.fence(state, command, now);
     case "controller.here":

@@ -1,6 +1,6 @@
 /** The HTTP API, the pages, and what operations look at. Built on the web's Request and Response: any transport serves it. */
 import { OpenAPIHono } from "@hono/zod-openapi";
-import type { Context } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { secureHeaders } from "hono/secure-headers";
 import { nanoid } from "nanoid";
@@ -17,6 +17,7 @@ import type { Rooms } from "../room/rooms.ts";
 import { toBatonError } from "../room/session.ts";
 import type { Store } from "../store/store.ts";
 import { bodyLimit } from "./body-limit.ts";
+import { devtools } from "./devtools.ts";
 import { eventStream, STREAM_HEADERS } from "./event-stream.ts";
 import type { Origins } from "./origins.ts";
 import { pages } from "./pages.ts";
@@ -78,7 +79,7 @@ export function createApp(context: AppContext): OpenAPIHono {
       },
     }),
   );
-  app.use("/v1/*", async (c, next) => {
+  const guard: MiddlewareHandler = async (c, next) => {
     const host = c.req.header("host");
     if (!context.origins.hostAllowed(host)) {
       throw new BatonError(
@@ -98,7 +99,9 @@ export function createApp(context: AppContext): OpenAPIHono {
     if (!context.accepting())
       throw new BatonError("unavailable", "The gateway is shutting down. Try again in a moment.");
     await next();
-  });
+  };
+  app.use("/v1/*", guard);
+  app.use("/json/*", guard);
   app.use("/v1/*", bodyLimit(MAX_MESSAGE_BYTES));
 
   // The validator takes a body of another type for none, and a call whose fields are all optional would go through.
@@ -112,8 +115,8 @@ export function createApp(context: AppContext): OpenAPIHono {
   app.openapi(routes.createSandbox, async (c) => {
     const caller = callerOf(c);
     authorize(caller, "sandbox.create");
-    const { sandboxId = nanoid(12), browser = null } = c.req.valid("json");
-    const sandbox = await rooms.create(sandboxId, browser, caller, c.req.raw.signal);
+    const { sandboxId = nanoid(12), browser = null, agentPolicy } = c.req.valid("json");
+    const sandbox = await rooms.create(sandboxId, browser, caller, c.req.raw.signal, agentPolicy);
     return c.json({ ok: true as const, sandbox, previewUrl: `${context.publicUrl()}/s/${sandboxId}` }, 200);
   });
   app.openapi(routes.listSandboxes, async (c) => {
@@ -196,6 +199,12 @@ export function createApp(context: AppContext): OpenAPIHono {
   app.openapi(routes.passControl, async (c) =>
     c.json(await answer(operations.pass(c.req.valid("param").id, callerOf(c), c.req.valid("json"))), 200),
   );
+  app.openapi(routes.setPrivacy, async (c) =>
+    c.json(
+      await answer(operations.setPrivacy(c.req.valid("param").id, callerOf(c), c.req.valid("json"))),
+      200,
+    ),
+  );
   app.doc31("/openapi.json", {
     openapi: "3.1.0",
     info: {
@@ -215,6 +224,7 @@ export function createApp(context: AppContext): OpenAPIHono {
     }),
   );
 
+  devtools(app, context);
   refuseOtherMethods(app);
   pages(app, context.dashboardDir);
   return app;

@@ -21,7 +21,10 @@ export function origins(listenHost: string, publicUrl: () => string): Origins {
   const hostAllowed = (host: string | undefined): boolean => {
     if (!loopbackOnly) return true;
     if (host === undefined || !URL.canParse(`http://${host}`)) return false;
-    return LOOPBACK.has(new URL(`http://${host}`).hostname) || host === new URL(publicUrl()).host;
+    const { hostname } = new URL(`http://${host}`);
+    // Names below `localhost` are loopback's by definition (RFC 6761).
+    if (LOOPBACK.has(hostname) || hostname.endsWith(".localhost")) return true;
+    return host === new URL(publicUrl()).host;
   };
   return {
     hostAllowed,

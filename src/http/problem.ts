@@ -1,18 +1,6 @@
-/** RFC 9457 problem documents, the body of every HTTP error. */
-import { ERRORS, type BatonError, type Problem } from "../../protocol/errors.ts";
-
-export function problemOf(error: BatonError): Problem {
-  const { status, retryable, summary } = ERRORS[error.code];
-  return {
-    type: `urn:baton:error:${error.code}`,
-    title: summary,
-    status,
-    detail: error.message,
-    code: error.code,
-    retryable,
-    ...(error.details && { details: error.details }),
-  };
-}
+/** RFC 9457 problem documents over HTTP, the body of every HTTP error. */
+import type { BatonError } from "../../protocol/errors.ts";
+import { problemOf } from "../core/problem.ts";
 
 export function problemResponse(error: BatonError): Response {
   const problem = problemOf(error);

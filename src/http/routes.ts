@@ -1,7 +1,12 @@
 /** The HTTP API's contract: every route with its schemas. `/openapi.json` is generated from this. */
 import { createRoute, type RouteConfig } from "@hono/zod-openapi";
 import { z } from "zod";
-import { PassControlParams, ReleaseControlParams, TakeControlParams } from "../../protocol/control.ts";
+import {
+  PassControlParams,
+  ReleaseControlParams,
+  SetPrivacyParams,
+  TakeControlParams,
+} from "../../protocol/control.ts";
 import { Problem } from "../../protocol/errors.ts";
 import {
   AcceptHandoffParams,
@@ -128,6 +133,11 @@ export const routes = {
     "/v1/sandboxes/{id}/control/pass",
     "Pass the browser to somebody else, or to the agent",
     PassControlParams,
+  ),
+  setPrivacy: handoffCall(
+    "/v1/sandboxes/{id}/control/privacy",
+    "Hide the page from everybody but the controller, or show it again",
+    SetPrivacyParams,
   ),
   health: createRoute({
     method: "get",

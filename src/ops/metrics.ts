@@ -34,6 +34,22 @@ export class Metrics {
     labelNames: ["what"],
     registers: [this.registry],
   });
+  readonly cdpConnections = new Gauge({
+    name: "baton_cdp_connections",
+    help: "Agents' CDP connections, those that are only waited for included.",
+    registers: [this.registry],
+  });
+  readonly cdpWaiting = new Gauge({
+    name: "baton_cdp_waiting",
+    help: "Commands of agents that wait until the agent drives again.",
+    registers: [this.registry],
+  });
+  readonly cdpCommands = new Counter({
+    name: "baton_cdp_commands_total",
+    help: "Commands of agents, by what became of them: pass, hold, reject, inspect, deny.",
+    labelNames: ["outcome"],
+    registers: [this.registry],
+  });
   readonly drainSeconds = new Histogram({
     name: "baton_drain_seconds",
     help: "Time from a change of control to the moment this node's gate had nothing older under way.",

@@ -19,11 +19,21 @@ import { untilStored } from "./until-stored.ts";
 
 export interface AttachmentHooks {
   readonly dispatch: (command: Command) => Promise<Outcome>;
-  readonly broadcast: (message: DownMessage) => void;
+  /** To those who may see the page (G3). */
+  readonly show: (message: DownMessage) => void;
+  readonly sees: (connectionId: string) => boolean;
   readonly send: (connectionId: string, message: DownMessage) => void;
   readonly current: () => Sandbox;
   /** The store knows other than what events have told. */
   readonly missed: () => void;
+}
+
+/** Where an agent's own connection goes in. */
+export interface Entrance {
+  readonly gate: Gate;
+  readonly link: BrowserLink;
+  /** `ws(s)://` address of the very browser that the gate stands before. */
+  readonly endpoint: string;
 }
 
 interface Attached {
@@ -64,6 +74,7 @@ export class Attachment {
       metrics: context.metrics,
       aliveMs: context.settings.aliveMs,
       tabNumber: (tabId) => this.#numbers.of(tabId),
+      sees: hooks.sees,
       alive: (viewerId, alive, seq) =>
         hooks.send(viewerId, { type: "preview.alive", sandboxId, alive, seq, serverTime: Date.now() }),
     });
@@ -128,6 +139,25 @@ export class Attachment {
       );
     }
     await this.#attached.gate.submit(driver, aim, events);
+  }
+
+  /**
+   * The gate, and the browser behind it, for an agent's own connection. Waits for a browser that is being attached.
+   * @throws BatonError `browser_unavailable`, `input_overflow`
+   */
+  async entrance(): Promise<Entrance> {
+    this.need();
+    if (this.#turns > 0 || this.#attached?.link.status === "connecting") await this.#connected();
+    const attached = this.#attached;
+    const endpoint = attached?.link.endpoint;
+    if (!attached || endpoint === undefined) {
+      throw new BatonError(
+        "browser_unavailable",
+        "This sandbox has no connected browser. Attach one, or wait until the preview is live.",
+        { ...(attached && { status: attached.link.status }) },
+      );
+    }
+    return { gate: attached.gate, link: attached.link, endpoint };
   }
 
   async close(): Promise<void> {
@@ -207,10 +237,8 @@ export class Attachment {
     this.#attached = { gateId, attachedAt, link, gate };
     link.subscribe({
       status: () => this.#status(gateId, link),
-      tabs: () =>
-        this.#hooks.broadcast({ type: "browser.tabs", sandboxId: this.#sandboxId, tabs: this.tabs }),
-      dialog: (dialog) =>
-        this.#hooks.broadcast({ type: "browser.dialog", sandboxId: this.#sandboxId, dialog }),
+      tabs: () => this.#hooks.show({ type: "browser.tabs", sandboxId: this.#sandboxId, tabs: this.tabs }),
+      dialog: (dialog) => this.#hooks.show({ type: "browser.dialog", sandboxId: this.#sandboxId, dialog }),
     });
     // Registered before it lets anything through: from here on no drain ends without this gate.
     let asked = now();

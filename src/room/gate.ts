@@ -10,6 +10,8 @@ import { isNamed, mayDrive, type Driver } from "../core/access.ts";
 import { GATE_LEASE_MS } from "../core/commands.ts";
 import { BrowserError, type BrowserLink } from "../browser/browser.ts";
 import type { Metrics } from "../ops/metrics.ts";
+import type { Channel } from "./channel.ts";
+import { PrivateTime } from "./private-time.ts";
 import { Proof, unproven, type Moment } from "./proof.ts";
 
 export interface GateOptions {
@@ -37,7 +39,7 @@ export interface Aim {
   readonly tab?: number;
 }
 
-export type Known = Pick<Sandbox, "epoch" | "seq" | "control">;
+export type Known = Pick<Sandbox, "epoch" | "seq" | "control"> & Partial<Pick<Sandbox, "handoff">>;
 
 /** Of an earlier moment; when it is read later, of a history that the store lost the end of. */
 export function isBehind(
@@ -57,9 +59,12 @@ export class Gate {
   /** Epochs up to this one are of a history that the store lost: nothing goes on under them. */
   #lost = 0;
   readonly #proof: Proof;
+  readonly #channels = new Set<Channel>();
+  readonly #private: PrivateTime;
 
   constructor(options: GateOptions) {
     this.#options = options;
+    this.#private = new PrivateTime(options.link);
     this.#proof = new Proof(async () => this.update(await options.confirm()));
   }
 
@@ -69,6 +74,7 @@ export class Gate {
    */
   open(known: Known, asked: Moment): void {
     this.#open = true;
+    if (known.control.privacy && known.control.phase === "active") this.#private.missed();
     this.update(known);
     this.#proof.start(asked);
   }
@@ -79,10 +85,12 @@ export class Gate {
     const before = this.#known;
     if (before && !isBehind(before, known)) return;
     this.#known = known;
-    if (known.control.phase === "draining") this.#draining ??= this.#drain();
     // A grant is acted upon only when the store confirms it: this gate may have been passed over, and then no drain
     // would wait for it; or the store may have lost the grant.
-    else if (before?.epoch !== known.epoch || before.control.phase !== "active") this.#proof.doubt();
+    const granted = before?.epoch !== known.epoch || before.control.phase !== "active";
+    if (known.control.phase === "active" && granted) this.#proof.doubt();
+    this.#tell();
+    if (known.control.phase === "draining") this.#draining ??= this.#drain();
   }
 
   /** The store came back without what this gate knew: shut until who drives is settled under a newer epoch. */
@@ -91,12 +99,47 @@ export class Gate {
     this.#known = null;
     this.#lost = Math.max(this.#lost, known.epoch < before ? before : 0);
     this.#proof.doubt();
+    this.#tell();
     this.update(known);
   }
 
   /** Lets nothing through until the store has confirmed again who drives, and that drains know of this gate. */
   doubt(): void {
     this.#proof.doubt();
+    this.#tell();
+  }
+
+  /** Cookie values that a person was given in private, as they stand in JSON (G3). */
+  get secrets(): readonly string[] {
+    return this.#private.secrets;
+  }
+
+  get known(): Known | null {
+    return this.#known;
+  }
+
+  /** Whether what is known of control is still certain. While it is, it is kept so (C3). */
+  get current(): boolean {
+    if (!this.#open || !this.#known || !this.#proof.valid) return false;
+    this.#proof.keep();
+    return true;
+  }
+
+  /** Whether a command of the agent's may leave at this very moment (C1, C6). */
+  get agentMayDrive(): boolean {
+    return this.current && this.#known !== null && mayDrive(this.#known.control, { kind: "agent" });
+  }
+
+  /** Makes sure of who drives. @throws BatonError `unavailable`, `input_overflow`, `sandbox_not_found` */
+  async prove(): Promise<void> {
+    if (!this.#proof.valid) await this.#proof.obtain();
+    if (!this.#known) throw unproven();
+  }
+
+  /** Another way to the browser: shut and waited for like the link. Returns its removal. */
+  join(channel: Channel): () => void {
+    this.#channels.add(channel);
+    return () => void this.#channels.delete(channel);
   }
 
   /**
@@ -143,8 +186,17 @@ export class Gate {
   async close(): Promise<void> {
     this.#open = false;
     this.#known = null;
+    this.#tell();
     await this.#draining;
-    await this.#options.link.drain();
+    await Promise.all([this.#options.link.drain(), ...this.#each((channel) => channel.end())]);
+  }
+
+  #tell(): void {
+    for (const channel of this.#channels) channel.changed();
+  }
+
+  #each(ask: (channel: Channel) => Promise<void>): Promise<void>[] {
+    return [...this.#channels].map(ask);
   }
 
   async #drain(): Promise<void> {
@@ -162,7 +214,8 @@ export class Gate {
         const known = this.#known;
         if (known?.control.phase !== "draining" || known.epoch === drained) break;
         drained = known.epoch;
-        await this.#options.link.drain();
+        await Promise.all([this.#options.link.drain(), ...this.#each((channel) => channel.drain(known))]);
+        await (known.control.privacy === "private" ? this.#private.begin() : this.#private.end());
         await this.#options.drained(drained);
       }
     } finally {
@@ -242,11 +295,11 @@ function notController(known: Known | null, driver: Driver, epoch: number | unde
 }
 
 /**
- * Leaves a page, or its tab. The browser does it, not the page: it works where a page hangs, and is then what ends a
- * drain that would have no end.
+ * Leaves a page, its tab, or the dialog that blocks it. The browser does it, not the page: it works where a page hangs,
+ * and is then what ends a drain that would have no end.
  */
 function isWayOut(event: InputEvent): boolean {
-  return event.kind === "navigate" || event.kind === "tab";
+  return event.kind === "navigate" || event.kind === "tab" || event.kind === "dialog";
 }
 
 /** Lets go of something: always in order, whatever is shown. */

@@ -1,4 +1,5 @@
 /** One client in one room, as the room sees it. */
+import type { AgentPolicy } from "../../protocol/agent.ts";
 import type { DownMessage } from "../../protocol/down.ts";
 import type { Position } from "../../protocol/ids.ts";
 import type { SandboxEvent } from "../../protocol/sandbox.ts";
@@ -11,6 +12,8 @@ export interface Client extends FrameSink {
   readonly clientId: string;
   readonly name: string;
   readonly role: Role;
+  /** Of an agent's CDP socket: `held` commands wait for control to return. */
+  readonly cdp?: { readonly policy: AgentPolicy; readonly held: number };
   send(message: DownMessage): void;
   /** The same, already encoded: one text for all members. */
   sendText(text: string): void;

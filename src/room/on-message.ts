@@ -63,6 +63,8 @@ export function onMessage(session: Session, message: Greeted): void {
       return change(session, message, (params) => operations.release(message.sandboxId, session, params));
     case "control.pass":
       return change(session, message, (params) => operations.pass(message.sandboxId, session, params));
+    case "control.privacy":
+      return change(session, message, (params) => operations.setPrivacy(message.sandboxId, session, params));
 
     case "input":
       // Beside the queue: a click must not wait for an answer that the store owes to an earlier call.

@@ -3,7 +3,12 @@
  * change is in force, answer. A call that is answered is durable (H6).
  */
 import { nanoid } from "nanoid";
-import type { PassControlParams, ReleaseControlParams, TakeControlParams } from "../../protocol/control.ts";
+import type {
+  PassControlParams,
+  ReleaseControlParams,
+  SetPrivacyParams,
+  TakeControlParams,
+} from "../../protocol/control.ts";
 import { BatonError } from "../../protocol/errors.ts";
 import type {
   AcceptHandoffParams,
@@ -95,17 +100,19 @@ export class Operations {
       message: params.message,
       requestedBy: params.requestedBy ?? originOf(caller.role),
       ...(params.resumePrompt !== undefined && { resumePrompt: params.resumePrompt }),
+      ...(params.privacy !== undefined && { privacy: params.privacy }),
       expiresInMs: params.expiresInMs ?? this.#rooms.context.settings.handoffTtlMs,
     });
   }
 
   accept(sandboxId: string, caller: Caller, params: AcceptHandoffParams): Promise<Committed> {
     authorize(caller, "handoff.accept");
-    const { controller, requestId } = params;
+    const { controller, requestId, privacy } = params;
     const command: Command = {
       type: "handoff.accept",
       controller,
       ...(requestId !== undefined && { requestId }),
+      ...(privacy !== undefined && { privacy }),
     };
     return this.#change(sandboxId, caller, "handoff.accept", params, command, controller);
   }
@@ -162,6 +169,7 @@ export class Operations {
       type: "control.take",
       controller: params.controller,
       force: params.force ?? false,
+      ...(params.privacy !== undefined && { privacy: params.privacy }),
     };
     return this.#change(sandboxId, caller, "control.take", params, command, params.controller);
   }
@@ -186,6 +194,13 @@ export class Operations {
     });
   }
 
+  setPrivacy(sandboxId: string, caller: Caller, params: SetPrivacyParams): Promise<Committed> {
+    authorize(caller, "control.privacy");
+    const { controller, privacy } = params;
+    const command: Command = { type: "control.privacy", controller, privacy };
+    return this.#change(sandboxId, caller, "control.privacy", params, command, controller);
+  }
+
   /**
    * @param claimant the person who must hold the browser when this answers (C2)
    * @param after what the answer waits for once control has arrived
@@ -203,7 +218,7 @@ export class Operations {
     try {
       const { idempotencyKey, ...rest } = params;
       const request = requestOf(operation, idempotencyKey, rest);
-      const receiver = command.type === "control.pass" && command.to !== "ai" ? command.to : claimant;
+      const receiver = receiverOf(command);
       const seen = receiver === undefined ? undefined : room.attendance.sightingOf(receiver);
       const by = { name: caller.name, role: caller.role };
       const outcome = await room.dispatch({ ...command, by, ...(seen && { seen }) }, request);
@@ -274,6 +289,13 @@ async function resumeOutcome(
     ...(resume.sessionId !== undefined && { sessionId: resume.sessionId }),
     ...(resume.response !== undefined && { response: resume.response }),
   };
+}
+
+/** The person who holds the browser after this, and may be connected here. */
+function receiverOf(command: Command): string | undefined {
+  const { type } = command;
+  if (type === "handoff.accept" || type === "control.take") return command.controller;
+  return type === "control.pass" && command.to !== "ai" ? command.to : undefined;
 }
 
 function originOf(role: Role): HandoffOrigin {

@@ -44,6 +44,8 @@ export interface PreviewHooks {
   readonly metrics: Metrics;
   readonly aliveMs: number;
   readonly tabNumber: (tabId: string) => number;
+  /** Whether this viewer may see the page now (G3). */
+  readonly sees: (viewerId: string) => boolean;
   readonly alive: (viewerId: string, alive: boolean, seq: number) => void;
 }
 
@@ -55,6 +57,10 @@ export class Preview {
   #unsubscribe: (() => void) | null = null;
   #newest: { readonly bytes: Uint8Array; readonly seq: number } | null = null;
   #seq = 0;
+  /** What those who may not see are told is the newest: later than all they have, and deaf to what happens there. */
+  #unseen = 1;
+  /** What was captured behind the curtain may still be on its way here. */
+  #settling = false;
   /**
    * Let Chromium send more pictures; held until a viewer has taken the newest. It sends a few ahead, and counts each
    * that was never answered against the next.
@@ -81,6 +87,7 @@ export class Preview {
     this.#unsubscribe?.();
     this.#link = link;
     this.#done = [];
+    this.#settling = false;
     this.#unsubscribe = link?.subscribe({ frame: (frame, done) => this.#captured(frame, done) }) ?? null;
     this.#capture();
   }
@@ -124,6 +131,23 @@ export class Preview {
     this.#continueCapture();
   }
 
+  /** The curtain fell, or another one stands before it: nobody else gets a picture once this returns (G3). */
+  conceal(): void {
+    this.#unseen = this.#seq + 1;
+    this.#capture();
+    for (const viewer of this.#viewers.values()) this.#offer(viewer);
+    this.#continueCapture();
+  }
+
+  /** The curtain rose: everybody gets the first picture that is captured from now on, and none from before (G3). */
+  reveal(): void {
+    this.#newest = null;
+    this.#done = [];
+    this.#settling = true;
+    this.#link?.stopScreencast();
+    void this.#settle();
+  }
+
   close(): void {
     this.use(null);
     for (const viewer of this.#viewers.values()) clearTimeout(viewer.timer);
@@ -134,28 +158,46 @@ export class Preview {
 
   /** Starts, changes or stops the capture to what the viewers of this moment need. */
   #capture(): void {
-    if (this.#viewers.size === 0) {
-      this.#link?.stopScreencast();
+    if (this.#viewers.size > 0) {
+      this.#heartbeat ??= setInterval(() => void this.#beat(), this.#hooks.aliveMs);
+    } else {
       clearInterval(this.#heartbeat);
       this.#heartbeat = undefined;
+    }
+    const qualities = [...this.#viewers.values()]
+      .filter(({ id }) => this.#hooks.sees(id))
+      .map(({ quality }) => quality);
+    if (qualities.length === 0) {
+      this.#link?.stopScreencast();
       // An hour-old picture must not greet the next viewer.
       this.#newest = null;
       this.#done = [];
-      return;
+    } else if (!this.#settling) {
+      this.#link?.startScreencast({ quality: Math.max(...qualities) });
     }
-    this.#link?.startScreencast({
-      quality: Math.max(...[...this.#viewers.values()].map(({ quality }) => quality)),
-    });
-    this.#heartbeat ??= setInterval(() => void this.#beat(), this.#hooks.aliveMs);
   }
 
   async #beat(): Promise<void> {
-    const alive = (await this.#link?.probe(PROBE_MS)) ?? false;
-    for (const viewerId of this.#viewers.keys()) this.#hooks.alive(viewerId, alive, this.#seq);
+    const alive = await this.#settle();
+    for (const viewerId of this.#viewers.keys()) {
+      this.#hooks.alive(viewerId, alive, this.#hooks.sees(viewerId) ? this.#seq : this.#unseen);
+    }
+  }
+
+  /** Whether the browser answers. When it does, all that it sent before has arrived. */
+  async #settle(): Promise<boolean> {
+    const link = this.#link;
+    const settling = this.#settling;
+    const alive = (await link?.probe(PROBE_MS)) ?? false;
+    if (alive && settling && this.#settling && link === this.#link) {
+      this.#settling = false;
+      this.#capture();
+    }
+    return alive;
   }
 
   #captured(frame: Frame, done: () => void): void {
-    if (this.#viewers.size === 0) return done();
+    if (this.#viewers.size === 0 || this.#settling) return done();
     this.#hooks.metrics.frames.inc({ what: "captured" });
     this.#seq += 1;
     const { capturedAt, viewportWidth, viewportHeight } = frame;
@@ -168,7 +210,7 @@ export class Preview {
 
   /** Gives a viewer the newest picture if it is ready for one; otherwise whoever makes it ready calls again. */
   #offer(viewer: Viewer): void {
-    if (this.#viewers.get(viewer.id) !== viewer) return;
+    if (this.#viewers.get(viewer.id) !== viewer || !this.#hooks.sees(viewer.id)) return;
     const newest = this.#newest;
     if (!newest || viewer.sent >= newest.seq || !hasRoom(viewer)) return;
     const waitMs = viewer.notBefore - performance.now();
@@ -205,7 +247,7 @@ export class Preview {
     const newest = this.#newest;
     if (this.#done.length === 0 || !newest) return;
     const waits = [...this.#viewers.values()]
-      .filter((viewer) => viewer.sent >= newest.seq && hasRoom(viewer))
+      .filter((viewer) => viewer.sent >= newest.seq && hasRoom(viewer) && this.#hooks.sees(viewer.id))
       .map((viewer) => viewer.notBefore - performance.now() - CAPTURE_LEAD_MS);
     if (waits.length === 0) return;
     const waitMs = Math.min(...waits);

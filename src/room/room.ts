@@ -15,25 +15,22 @@ import {
   type SandboxEvent,
 } from "../../protocol/sandbox.ts";
 import type { Command } from "../core/commands.ts";
+import { publicView } from "../core/state.ts";
 import type { Catchup, SandboxListener, Unsubscribe } from "../store/store.ts";
 import { Attachment } from "./attachment.ts";
 import { dispatch, sandboxNotFound, type Outcome, type Request } from "./dispatch.ts";
 import { Attendance } from "./attendance.ts";
+import { Curtain } from "./curtain.ts";
 import { Presence } from "./presence.ts";
 import { ResumeDelivery } from "./resume-delivery.ts";
 import { standsFor, type Client, type JoinOptions, type Member } from "./member.ts";
 import type { RoomContext } from "./context.ts";
 import { isBehind } from "./gate.ts";
 import { untilStored } from "./until-stored.ts";
+import { Waiters } from "./waiters.ts";
 
 /** Events kept while the past is being read; more are read again instead. */
 const MAX_HELD = 1_000;
-
-interface Waiter {
-  readonly check: (sandbox: Sandbox) => boolean;
-  readonly resolve: (sandbox: Sandbox) => void;
-  readonly reject: (error: Error) => void;
-}
 
 export class Room {
   readonly sandboxId: string;
@@ -41,9 +38,10 @@ export class Room {
   readonly attendance: Attendance;
   readonly #presence: Presence;
   readonly #resumes: ResumeDelivery;
+  readonly #curtain: Curtain;
   readonly #context: RoomContext;
   readonly #members = new Map<string, Member>();
-  readonly #waiters = new Set<Waiter>();
+  readonly #waiters = new Waiters();
   #sandbox: Sandbox;
   #unsubscribe: Unsubscribe = () => {};
   #holds = 0;
@@ -58,9 +56,15 @@ export class Room {
     this.sandboxId = sandbox.sandboxId;
     this.#sandbox = sandbox;
     this.#context = context;
+    this.#curtain = new Curtain(sandbox, {
+      sandboxId: this.sandboxId,
+      members: this.#members,
+      stage: () => this.attachment,
+    });
     this.attachment = new Attachment(this.sandboxId, context, {
       dispatch: (command) => this.dispatch(command),
-      broadcast: (message) => this.#broadcast(message),
+      show: (message) => this.#curtain.show(message),
+      sees: (connectionId) => this.#curtain.isSeenBy(connectionId),
       send: (connectionId, message) => this.#members.get(connectionId)?.client.send(message),
       current: () => this.#sandbox,
       missed: () => void this.#refill(),
@@ -152,8 +156,10 @@ export class Room {
     };
   }
 
-  dispatch(command: Command, request?: Request): Promise<Outcome> {
-    return dispatch(this.#context.store, this.sandboxId, command, request);
+  async dispatch(command: Command, request?: Request): Promise<Outcome> {
+    const outcome = await dispatch(this.#context.store, this.sandboxId, command, request);
+    this.#curtain.foresee(publicView(outcome.state), this.#sandbox);
+    return outcome;
   }
 
   /** Adds a client and sends it `sandbox.joined`, then every event after it, none twice. */
@@ -174,6 +180,7 @@ export class Room {
     }
     // It may have left, or joined again, while the store was read.
     if (this.#members.get(client.connectionId) !== member) return;
+    this.#curtain.foreseeIn(past, this.#sandbox);
     this.#greet(member, id, since, past);
     if (passive) return;
     this.attachment.need();
@@ -191,6 +198,11 @@ export class Room {
   vouch(): void {
     this.#presence.repeat();
     this.attendance.vouch();
+  }
+
+  /** What others see of a member here is no longer so. */
+  memberChanged(): void {
+    this.#presence.queue();
   }
 
   /** The other nodes have forgotten this one: it tells them anew. */
@@ -234,33 +246,17 @@ export class Room {
     if (this.#removed) throw sandboxNotFound(this.sandboxId);
     if (this.#closed) throw shuttingDown();
     const release = this.hold();
-    const cleanups: (() => void)[] = [release];
     try {
-      return await new Promise<Sandbox>((resolve, reject) => {
-        const waiter: Waiter = { check, resolve, reject };
-        this.#waiters.add(waiter);
-        const timer = setTimeout(
-          () => reject(new BatonError("timeout", "The time given ran out. Ask again to wait on.")),
-          timeoutMs,
-        );
-        const abort = (): void =>
-          reject(signal?.reason instanceof Error ? signal.reason : new Error("aborted"));
-        signal?.addEventListener("abort", abort, { once: true });
-        cleanups.push(
-          () => this.#waiters.delete(waiter),
-          () => clearTimeout(timer),
-          () => signal?.removeEventListener("abort", abort),
-        );
-      });
+      return await this.#waiters.wait(check, timeoutMs, signal);
     } finally {
-      for (const cleanup of cleanups) cleanup();
+      release();
     }
   }
 
   async close(): Promise<void> {
     this.#closed = true;
     this.#unsubscribe();
-    for (const waiter of this.#waiters) waiter.reject(shuttingDown());
+    this.#waiters.fail(shuttingDown());
     await Promise.all([this.attachment.close(), this.attendance.reported, this.#presence.close()]);
   }
 
@@ -271,6 +267,7 @@ export class Room {
       name: client.name,
       role: client.role,
       watching: this.attachment.preview.watches(client.connectionId),
+      ...(client.cdp && { cdp: { policy: client.cdp.policy, held: client.cdp.held } }),
     }));
   }
 
@@ -300,8 +297,7 @@ export class Room {
       ...(past.kind === "snapshot" && { snapshot: past.snapshot }),
       position,
       members: this.presence,
-      tabs: this.attachment.tabs,
-      dialog: this.attachment.dialog,
+      ...this.#curtain.pageFor(client),
       serverTime: Date.now(),
     });
     for (const event of events) client.send({ type: "event", event });
@@ -327,9 +323,10 @@ export class Room {
     this.#context.metrics.events.inc({ type: event.type });
     // The gate first: whoever lost control is shut out before anybody hears of it.
     this.attachment.update(this.#sandbox);
+    this.#curtain.follow(this.#sandbox);
     const text = encodeDown({ type: "event", event });
     for (const member of this.#members.values()) this.#give(member, event, text);
-    this.#settleWaiters();
+    this.#waiters.look(this.#sandbox);
     if (event.changes.control || event.changes.resume) this.#resumes.deliver();
     if (event.changes.control) this.attendance.controlChanged();
     const { controller } = this.#sandbox.control;
@@ -337,10 +334,6 @@ export class Room {
     // Taken for gone, or given the browser by somebody who may not have known where they are.
     const given = controller !== before && event.by?.name !== controller;
     if (given || event.type === "control.away") this.attendance.controllerHere();
-  }
-
-  #settleWaiters(): void {
-    for (const waiter of this.#waiters) if (waiter.check(this.#sandbox)) waiter.resolve(this.#sandbox);
   }
 
   #give(member: Member, event: SandboxEvent, text: string): void {
@@ -389,14 +382,16 @@ export class Room {
       this.#refilling = false;
       for (const event of past.events) this.#receive(event);
       this.#refilling = true;
+      this.#curtain.reached(this.#sandbox);
       return;
     }
     const before = this.#sandbox;
     this.#sandbox = past.snapshot;
     if (isBehind(past.snapshot, before)) this.attachment.reset(past.snapshot);
     else this.attachment.update(past.snapshot);
+    this.#curtain.restart(past.snapshot);
     for (const { client } of this.#members.values()) client.lost();
-    this.#settleWaiters();
+    this.#waiters.look(this.#sandbox);
     this.#resumes.deliver();
     if (past.snapshot.epoch < before.epoch) {
       this.#context.log.warn(
@@ -411,7 +406,7 @@ export class Room {
     if (this.#removed) return;
     this.#removed = true;
     const gone = sandboxNotFound(this.sandboxId);
-    for (const waiter of this.#waiters) waiter.reject(gone);
+    this.#waiters.fail(gone);
     this.#broadcast({ type: "sandbox.left", sandboxId: this.sandboxId, reason: "removed" });
     const members = [...this.#members.values()];
     this.#members.clear();

@@ -1,8 +1,9 @@
 /** All rooms of this node: opened when somebody needs one, closed a while after the last has gone. */
+import type { AgentPolicy } from "../../protocol/agent.ts";
 import { BatonError } from "../../protocol/errors.ts";
 import type { BrowserSource } from "../../protocol/http.ts";
 import type { EventActor, Sandbox } from "../../protocol/sandbox.ts";
-import { initialState, nextDeadline, publicView } from "../core/state.ts";
+import { initialState, nextDeadline, publicView, type SandboxState } from "../core/state.ts";
 import { announce } from "../core/step.ts";
 import { dispatch, sandboxNotFound } from "./dispatch.ts";
 import type { RoomContext } from "./context.ts";
@@ -58,6 +59,7 @@ export class Rooms {
   /**
    * Creates a sandbox, and starts or checks its browser first: an answered call has a browser that works.
    * Creating the same sandbox with the same browser again answers the one that is there.
+   * @param agentPolicy undefined: `hold` for a new sandbox, whatever it is for one that is there
    * @throws BatonError `sandbox_exists`; BrowserError when there is no such browser
    */
   async create(
@@ -65,18 +67,18 @@ export class Rooms {
     source: BrowserSource | null,
     by: EventActor,
     signal: AbortSignal,
+    agentPolicy?: AgentPolicy,
   ): Promise<Sandbox> {
     const { store, browsers } = this.context;
     const existing = await store.load(sandboxId);
-    if (existing)
-      return sameBrowser(existing.state.browser?.source ?? null, source, publicView(existing.state));
+    if (existing) return sameAsAsked(existing.state, source, agentPolicy);
     if (!source || !("launch" in source)) {
       if (source) await browsers.check(source, signal);
-      return this.#store(sandboxId, source, by);
+      return this.#store(sandboxId, source, by, undefined, agentPolicy);
     }
     const { endpoint, abandon } = await browsers.launch(sandboxId, source.url, signal);
     try {
-      return await this.#store(sandboxId, source, by, endpoint);
+      return await this.#store(sandboxId, source, by, endpoint, agentPolicy);
     } catch (error) {
       // Without an answer it may be in: the same call again finds out, and a browser that nobody has is reaped.
       if (!(error instanceof BatonError && error.retryable)) await abandon();
@@ -168,17 +170,18 @@ export class Rooms {
     sandboxId: string,
     source: BrowserSource | null,
     by: EventActor,
-    endpoint?: string,
+    endpoint: string | undefined,
+    agentPolicy: AgentPolicy | undefined,
   ): Promise<Sandbox> {
     const { store } = this.context;
     const now = await store.now();
-    const empty = initialState(sandboxId, source, now, endpoint);
+    const empty = initialState(sandboxId, source, now, endpoint, agentPolicy);
     const { state, events } = announce(empty, empty, "sandbox.created", now, by);
     if (await store.create(state, events, nextDeadline(state))) return publicView(state);
     // Somebody else created it meanwhile.
     const winner = await store.load(sandboxId);
     if (!winner) throw sandboxNotFound(sandboxId);
-    return sameBrowser(winner.state.browser?.source ?? null, source, publicView(winner.state));
+    return sameAsAsked(winner.state, source, agentPolicy);
   }
 
   #open(sandboxId: string): Entry {
@@ -233,13 +236,19 @@ export class Rooms {
   }
 }
 
-function sameBrowser(existing: BrowserSource | null, asked: BrowserSource | null, sandbox: Sandbox): Sandbox {
-  if (asked === null || JSON.stringify(existing) === JSON.stringify(asked)) return sandbox;
+/** @throws BatonError `sandbox_exists` */
+function sameAsAsked(
+  state: SandboxState,
+  source: BrowserSource | null,
+  agentPolicy: AgentPolicy | undefined,
+): Sandbox {
+  const { sandboxId, browser } = state;
+  const otherBrowser = source !== null && JSON.stringify(browser?.source) !== JSON.stringify(source);
+  const otherPolicy = agentPolicy !== undefined && agentPolicy !== (state.agentPolicy ?? "hold");
+  if (!otherBrowser && !otherPolicy) return publicView(state);
   throw new BatonError(
     "sandbox_exists",
-    `Sandbox ${sandbox.sandboxId} exists with another browser. Remove it first, or choose another id.`,
-    {
-      sandboxId: sandbox.sandboxId,
-    },
+    `Sandbox ${sandboxId} exists with another ${otherBrowser ? "browser" : "agentPolicy"}. Remove it first, or choose another id.`,
+    { sandboxId },
   );
 }

@@ -3,6 +3,7 @@ import type {
   ControlMode,
   PassControlParams,
   ReleaseControlParams,
+  SetPrivacyParams,
   TakeControlParams,
 } from "../../protocol/control.ts";
 import type {
@@ -150,7 +151,9 @@ export interface SandboxHandle {
   /** The newest state, or `undefined` before the first snapshot. */
   readonly current: SandboxUpdate | undefined;
 
+  /** With `privacy: "private"` nobody but the person who accepts sees the page until the handoff ends. */
   requestHumanHandoff(params: RequestHandoffParams & CallOptions): Promise<HandoffResult>;
+  /** `privacy: "private"` hides the page from everybody else although the request did not ask for it. */
   acceptHumanHandoff(params: AcceptHandoffParams & CallOptions): Promise<HandoffResult>;
   completeHumanHandoff(params: CompleteHandoffParams & CallOptions): Promise<HandoffResult>;
   cancelHumanHandoff(params?: CancelHandoffParams & CallOptions): Promise<HandoffResult>;
@@ -163,11 +166,21 @@ export interface SandboxHandle {
   /** Registers the handler of resume prompts; a later one takes its place. Returns its removal. */
   onResume(handler: ResumeHandler): () => void;
 
-  /** In these three `controller` defaults to whom this handle made the controller, else to the client's name. */
+  /**
+   * In these four `controller` defaults to whom this handle made the controller, else to the client's name. Taking with
+   * `privacy: "private"` hides the page from everybody else until control returns to the agent.
+   */
   takeControl(params?: Partial<TakeControlParams> & CallOptions): Promise<HandoffResult>;
   releaseControl(params?: Partial<ReleaseControlParams> & CallOptions): Promise<HandoffResult>;
   passControl(
     params: Omit<PassControlParams, "controller"> & { controller?: string } & CallOptions,
+  ): Promise<HandoffResult>;
+  /**
+   * Hides the page from the agent and everybody else (`private`), or shows it again (`open`). Only for the controller;
+   * rejects with `not_controller` for others. Resolves once it is in force; until then nobody drives.
+   */
+  setPrivacy(
+    params: Omit<SetPrivacyParams, "controller"> & { controller?: string } & CallOptions,
   ): Promise<HandoffResult>;
 
   /** State now, then after every change, none left out. Ends at `signal`, or when the sandbox is removed. */

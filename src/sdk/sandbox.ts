@@ -3,6 +3,7 @@ import type {
   ControlMode,
   PassControlParams,
   ReleaseControlParams,
+  SetPrivacyParams,
   TakeControlParams,
 } from "../../protocol/control.ts";
 import type { DownMessage } from "../../protocol/down.ts";
@@ -162,6 +163,15 @@ export class Handle implements SandboxHandle {
     return this.#controlCall(message, signal, ({ control }) =>
       to === "ai" ? control.mode === "ai" : control.controller === to,
     );
+  }
+
+  setPrivacy({
+    signal,
+    ...params
+  }: Omit<SetPrivacyParams, "controller"> & { controller?: string } & CallOptions): Promise<HandoffResult> {
+    const { privacy, controller = this.#driver() } = params;
+    const message = { type: "control.privacy", ...this.#target(), ...keyed(params), controller } as const;
+    return this.#controlCall(message, signal, ({ control }) => (control.privacy ?? "open") === privacy);
   }
 
   watch({ signal }: CallOptions = {}): AsyncIterableIterator<SandboxUpdate> {

@@ -1,6 +1,6 @@
 /**
- * What the gateway needs of a socket server. It moves text up and text and frames down; it knows neither messages
- * nor sandboxes. Every implementation passes `test/contract/transport.ts`.
+ * What the gateway needs of a socket server. It moves text up and text and frames down, and bytes both ways through
+ * pipes; it knows neither messages nor sandboxes. Every implementation passes `test/contract/transport.ts`.
  */
 import type { CloseReason } from "../../protocol/errors.ts";
 
@@ -29,23 +29,98 @@ export interface SocketHandler {
   closed(): void;
 }
 
+/**
+ * A connection that messages of any size pass through, paced in both directions. After its `closed` was called every
+ * method does nothing.
+ */
+export interface Pipe {
+  readonly remoteAddress: string;
+  /**
+   * Bytes given to `send` that have not left for the operating system, counted until the end of the tick in which
+   * they do. The caller watches it: however many they are, nothing is dropped and nothing is closed for it.
+   */
+  readonly bufferedBytes: number;
+  /** Queues one text message, given as UTF-8. Shared: nobody writes to it after. */
+  send(message: Uint8Array): void;
+  /**
+   * Stops reading. Messages that were already read may still come. Nobody's silence is held against a paused peer, so
+   * that one that vanished is noticed only by what is sent to it.
+   */
+  pause(): void;
+  resume(): void;
+  /**
+   * Says why, behind what was sent before, then closes; a peer that does not answer the close is cut off after a
+   * second. No message comes after it, and no `drained`.
+   */
+  close(reason: CloseReason, detail?: string): void;
+  /** Cuts the connection without a goodbye. No message comes after it, and no `drained`. */
+  terminate(): void;
+}
+
+/** Called one at a time, in the order of arrival. They must not throw and not block. */
+export interface PipeHandler {
+  /**
+   * One whole message (text or binary frame) as bytes; they belong to the handler from here on. They may be a part of
+   * a larger chunk, up to 64 KiB, which stays in memory with them: copy what is kept for long.
+   */
+  message(bytes: Buffer): void;
+  /** Everything given to `send` has left, after `bufferedBytes` had been above zero. */
+  drained(): void;
+  /** Always called once, however the connection ended. */
+  closed(): void;
+}
+
+export interface PipeRequest {
+  /** Path of the request, without query. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly remoteAddress: string;
+}
+
+/** What was made ready for a pipe. Exactly one of the two is called, once. They must not throw. */
+export interface Opening {
+  /** The socket is open. The pipe may be used at once; the handler is called later. */
+  accept(pipe: Pipe): PipeHandler;
+  /** It never will be: the peer has gone, its handshake was wrong, or the transport shuts down. */
+  abandon(): void;
+}
+
+export interface PipeOptions {
+  /**
+   * Called before the handshake is answered, for every path but `socketPath`. Resolves to what was made ready, or to
+   * `null`: nothing at this path (404). Rejects with a `BatonError`: the handshake is refused with its status and its
+   * problem document; any other error is answered as `internal` without saying what it was, so log it before.
+   *
+   * `signal` aborts when nobody waits for the answer any more. It only saves time: what `open` resolves to all the
+   * same is abandoned. It must settle, since the connection waits for it as long as its peer does.
+   */
+  readonly open: (request: PipeRequest, signal: AbortSignal) => Promise<Opening | null>;
+  /** A larger message closes the pipe with 1009, one in pieces of less than 1 KiB on average with 1008. */
+  readonly maxMessageBytes: number;
+}
+
 export interface RequestInfo {
   readonly remoteAddress: string;
 }
 
 export interface TransportOptions {
-  /** Answers every HTTP request that is not an upgrade on `socketPath`. */
+  /** Answers every HTTP request that is not an upgrade. */
   readonly fetch: (request: Request, info: RequestInfo) => Response | Promise<Response>;
   readonly socketPath: string;
   readonly subprotocol: string;
   /** Whether a page of this origin may connect. Programs send none. */
   readonly originAllowed: (origin: string, host: string | undefined) => boolean;
   readonly onSocket: (socket: Socket) => SocketHandler;
-  /** A larger message closes the socket with 1009. */
+  /** Sockets on other paths. Default: none, they answer 404. */
+  readonly pipes?: PipeOptions;
+  /** A larger message closes the socket with 1009. Pipes have their own limit. */
   readonly maxMessageBytes: number;
   /** Unsent bytes of control messages beyond which a socket is too slow. */
   readonly maxBufferedBytes: number;
-  /** A ping every so often; two without a sign of life close the socket. */
+  /**
+   * A ping every so often; two without a sign of life close the socket or pipe with `heartbeat_timeout`. On a pipe every
+   * byte is a sign of life, a paused one is not counted, and a ping behind a message that is still leaving gets 20 beats.
+   */
   readonly heartbeatMs: number;
 }
 
@@ -57,8 +132,8 @@ export interface Address {
 export interface Transport {
   /** Rejects with an error whose `code` is `EADDRINUSE`, `EACCES` or `EADDRNOTAVAIL` when it cannot listen. */
   listen(host: string, port: number): Promise<Address>;
-  /** Open sockets, for metrics. */
+  /** Open sockets and pipes, for metrics. */
   readonly connections: number;
-  /** Stops accepting, closes every socket with `going_away`, and resolves when all are gone (at most two seconds). */
+  /** Stops accepting, closes every socket and pipe with `going_away`, and resolves when all are gone (at most two seconds). */
   close(): Promise<void>;
 }

@@ -1,25 +1,26 @@
 /** The default transport: Node's HTTP server and `ws`. */
-import { createServer, STATUS_CODES, type IncomingMessage, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
-import { WebSocket, WebSocketServer, type ServerOptions } from "ws";
-import { CLOSE, type CloseReason } from "../../protocol/errors.ts";
+import { WebSocket, type WebSocketServer } from "ws";
+import { BatonError, type CloseReason } from "../../protocol/errors.ts";
+import { refuse, refuseGarbage, shuttingDown, targetOf } from "./handshake.ts";
 import type { Address, Socket, SocketHandler, Transport, TransportOptions } from "./transport.ts";
+import { WsPipes, type WsPipe } from "./ws-pipe.ts";
+import { closeWith, webSocketServer } from "./ws-server.ts";
 
-/** `ws` waits 30 s for a peer's close frame; a stuck one would keep its buffers that long. */
-const CLOSE_TIMEOUT_MS = 1_000;
 /** Longest a shutdown waits for peers to say goodbye. */
 const SHUTDOWN_MS = 2_000;
-/** A close reason's limit is 123 bytes of UTF-8; ASCII details are cut well below. */
-const MAX_REASON_LENGTH = 100;
 
 export class WsTransport implements Transport {
   readonly #options: TransportOptions;
   readonly #http: Server;
   readonly #sockets: WebSocketServer;
-  readonly #open = new Set<WsSocket>();
+  readonly #pipes: WsPipes | undefined;
+  readonly #open = new Set<WsSocket | WsPipe>();
   #heartbeat: NodeJS.Timeout | undefined;
+  #allTold = (): void => {};
 
   constructor(options: TransportOptions) {
     this.#options = options;
@@ -34,23 +35,18 @@ export class WsTransport implements Transport {
         void listener(request, response);
       },
     );
-    // `closeTimeout` is not in the types yet.
-    const settings: ServerOptions & { closeTimeout: number } = {
-      noServer: true,
+    this.#sockets = webSocketServer({
       maxPayload: options.maxMessageBytes,
-      perMessageDeflate: false,
-      // Whoever closes: `ws` does so itself on a broken frame.
-      closeTimeout: CLOSE_TIMEOUT_MS,
       // A stranger's first offer is taken and the socket closed after: a page can read a close code, not an HTTP
       // status, and it fails a handshake that answers none of its offers.
       handleProtocols: (offered) =>
         offered.has(options.subprotocol) ? options.subprotocol : ([...offered][0] ?? false),
-    };
-    this.#sockets = new WebSocketServer(settings);
+    });
+    this.#pipes = options.pipes && new WsPipes(options.pipes, (ws, pipe) => this.#track(ws, pipe));
     this.#http.on("upgrade", (request: IncomingMessage, stream: Duplex, head: Buffer) =>
       this.#upgrade(request, stream, head),
     );
-    this.#http.on("clientError", (_error, stream) => refuseUpgrade(stream, 400));
+    this.#http.on("clientError", (_error, stream) => refuseGarbage(stream));
   }
 
   get connections(): number {
@@ -66,7 +62,7 @@ export class WsTransport implements Transport {
       });
     });
     this.#heartbeat = setInterval(() => {
-      for (const socket of this.#open) socket.beat();
+      for (const connection of this.#open) connection.beat();
     }, this.#options.heartbeatMs);
     const address = this.#http.address() as AddressInfo;
     return { host: address.address, port: address.port };
@@ -75,38 +71,59 @@ export class WsTransport implements Transport {
   async close(): Promise<void> {
     clearInterval(this.#heartbeat);
     const closed = new Promise<void>((resolve) => this.#http.close(() => resolve()));
-    for (const socket of this.#open) socket.close("going_away");
+    // The last connection is gone a moment before its handler is told.
+    const told = new Promise<void>((resolve) => {
+      this.#allTold = resolve;
+      if (this.#open.size === 0) resolve();
+    });
+    this.#pipes?.shutDown();
+    for (const connection of this.#open) connection.close("going_away");
     this.#http.closeIdleConnections();
     // Long polls and event streams have no goodbye of their own: they end with the connection.
     const cut = setTimeout(() => this.#http.closeAllConnections(), SHUTDOWN_MS);
     if (this.#open.size === 0) this.#http.closeAllConnections();
-    await closed;
+    await Promise.all([closed, told]);
     clearTimeout(cut);
   }
 
   #upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
     stream.on("error", () => stream.destroy());
     const { origin, host } = request.headers;
+    const target = targetOf(request.url);
+    const forMessages = target?.pathname === this.#options.socketPath;
     // A connection from before the shutdown: nobody would tell its socket to go.
-    if (!this.#http.listening) return refuseUpgrade(stream, 503);
-    if (pathOf(request.url) !== this.#options.socketPath) return refuseUpgrade(stream, 404);
-    if (origin !== undefined && !this.#options.originAllowed(origin, host)) return refuseUpgrade(stream, 403);
-    this.#sockets.handleUpgrade(request, stream, head, (ws) => this.#accept(ws, request));
+    if (!this.#http.listening) return refuse(stream, shuttingDown());
+    if (!target || !(forMessages || this.#pipes)) {
+      const advice = `Connect to ${this.#options.socketPath}.`;
+      return refuse(stream, new BatonError("not_found", `No socket is served at this address. ${advice}`));
+    }
+    if (origin !== undefined && !this.#options.originAllowed(origin, host)) {
+      const advice = "Open the page from the gateway's own address.";
+      return refuse(stream, new BatonError("forbidden", `Pages of ${origin} may not connect. ${advice}`));
+    }
+    if (forMessages) this.#sockets.handleUpgrade(request, stream, head, (ws) => this.#accept(ws, request));
+    else void this.#pipes?.upgrade(request, stream, head, target);
   }
 
   #accept(ws: WebSocket, request: IncomingMessage): void {
     const socket = new WsSocket(ws, addressOf(request), this.#options.maxBufferedBytes);
-    this.#open.add(socket);
-    ws.once("close", () => {
-      this.#open.delete(socket);
-      if (this.#open.size === 0 && !this.#http.listening) this.#http.closeAllConnections();
-    });
-    // `ws` closes with 1009, 1007 or 1002 by itself; the error event must have a listener all the same.
-    ws.on("error", () => {});
+    this.#track(ws, socket);
     if (ws.protocol !== this.#options.subprotocol) {
       return socket.close("unsupported_version", `offer the subprotocol ${this.#options.subprotocol}`);
     }
     socket.attach(this.#options.onSocket(socket));
+  }
+
+  #track(ws: WebSocket, connection: WsSocket | WsPipe): void {
+    this.#open.add(connection);
+    ws.once("close", () => {
+      this.#open.delete(connection);
+      if (this.#open.size > 0 || this.#http.listening) return;
+      this.#http.closeAllConnections();
+      this.#allTold();
+    });
+    // `ws` closes with 1009, 1007 or 1002 by itself; the error event must have a listener all the same.
+    ws.on("error", () => {});
   }
 }
 
@@ -155,10 +172,7 @@ class WsSocket implements Socket {
 
   close(reason: CloseReason, detail?: string): void {
     if (this.#ws.readyState >= WebSocket.CLOSING) return;
-    this.#ws.close(
-      CLOSE[reason].code,
-      detail === undefined ? reason : `${reason}: ${detail}`.slice(0, MAX_REASON_LENGTH),
-    );
+    closeWith(this.#ws, reason, detail);
   }
 
   beat(): void {
@@ -169,19 +183,6 @@ class WsSocket implements Socket {
   }
 }
 
-/** Undefined for targets such as `//`, which are no address: whoever sends one must not end the process. */
-function pathOf(target = "/"): string | undefined {
-  const base = "http://gateway";
-  return URL.canParse(target, base) ? new URL(target, base).pathname : undefined;
-}
-
 function addressOf(request: IncomingMessage): string {
   return request.socket.remoteAddress ?? "unknown";
-}
-
-function refuseUpgrade(stream: Duplex, status: 400 | 403 | 404 | 503): void {
-  if (!stream.writable) return void stream.destroy();
-  // Destroyed once it is out: a peer that keeps its end open would hold the connection for ever.
-  stream.once("finish", () => stream.destroy());
-  stream.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }

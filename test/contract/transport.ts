@@ -17,6 +17,8 @@ import {
   starter,
   type TransportFactory,
 } from "./transport-bench.ts";
+import { describePipeHandshakes } from "./transport-pipe-handshakes.ts";
+import { describePipes } from "./transport-pipes.ts";
 import { describeServing } from "./transport-serving.ts";
 
 export function describeTransportContract(name: string, create: TransportFactory): void {
@@ -304,6 +306,8 @@ export function describeTransportContract(name: string, create: TransportFactory
       });
     });
 
+    describePipes(start);
+    describePipeHandshakes(start);
     describeServing(start, create);
   });
 }

@@ -319,6 +319,7 @@ const CALLS: { [T in Extract<UpMessage, { sandboxId: string }>["type"]]: Record<
   "control.take": { controller: "ann" },
   "control.release": { controller: "ann" },
   "control.pass": { controller: "ann", to: "bob" },
+  "control.privacy": { controller: "ann", privacy: "private" },
   input: { events: [MOUSE] },
   "preview.start": {},
   "preview.stop": {},
@@ -392,6 +393,7 @@ describe("a role without the right", () => {
         "control.take",
         "control.release",
         "control.pass",
+        "control.privacy",
         "input",
         "resume.claim",
         "resume.answer",
@@ -399,7 +401,15 @@ describe("a role without the right", () => {
     ],
     [
       "agent",
-      ["lobby.join", "handoff.accept", "handoff.complete", "control.take", "control.release", "control.pass"],
+      [
+        "lobby.join",
+        "handoff.accept",
+        "handoff.complete",
+        "control.take",
+        "control.release",
+        "control.pass",
+        "control.privacy",
+      ],
     ],
     ["operator", ["resume.claim", "resume.answer"]],
   ] as const)("%s is refused, and nothing changes", async (role, types) => {

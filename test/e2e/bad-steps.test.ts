@@ -16,6 +16,7 @@ const PATHS = {
   "control.take": "control/take",
   "control.release": "control/release",
   "control.pass": "control/pass",
+  "control.privacy": "control/privacy",
 } as const;
 type Step = keyof typeof PATHS;
 type Fields = Readonly<Record<string, unknown>>;
@@ -73,6 +74,7 @@ describe("H3: a step that is not allowed", () => {
     await refused("no_open_handoff", {}, "handoff.cancel");
     await refused("not_controller", { controller: "ai" }, "control.release", ann);
     await refused("not_controller", { controller: "ai" }, "control.pass", { ...ann, to: "bob" });
+    await refused("not_controller", { controller: "ai" }, "control.privacy", { ...ann, privacy: "private" });
   });
 
   it("while it is pending", async () => {
@@ -84,6 +86,7 @@ describe("H3: a step that is not allowed", () => {
     await refused("handoff_in_progress", { handoff: { requestId } }, "control.take", ann);
     await refused("not_controller", {}, "control.release", ann);
     await refused("not_controller", {}, "control.pass", { ...ann, to: "bob" });
+    await refused("not_controller", {}, "control.privacy", { ...ann, privacy: "private" });
     for (const step of ["handoff.accept", "handoff.complete", "handoff.cancel"] as const) {
       const fields = step === "handoff.cancel" ? another : { ...ann, ...another };
       await refused("no_open_handoff", { requestId, status: "pending" }, step, fields);
@@ -101,6 +104,8 @@ describe("H3: a step that is not allowed", () => {
     await refused("already_controlled", { controller: "bob" }, "control.take", ann);
     await refused("not_controller", { controller: "bob" }, "control.release", ann);
     await refused("not_controller", { controller: "bob" }, "control.pass", { ...ann, to: "carl" });
+    for (const privacy of ["private", "open"])
+      await refused("not_controller", { controller: "bob" }, "control.privacy", { ...ann, privacy });
     await refused("handoff_in_progress", { handoff: { requestId } }, "control.pass", { ...bob, to: "ai" });
     await refused("no_open_handoff", { requestId }, "handoff.complete", { ...bob, ...another });
     await refused("no_open_handoff", { requestId }, "handoff.cancel", another);

@@ -26,6 +26,7 @@ async function projector() {
     metrics: new Metrics(),
     aliveMs: 60_000,
     tabNumber: () => 1,
+    sees: () => true,
     alive: () => {},
   });
   preview.use(link);

@@ -48,14 +48,24 @@ function quoted(tone: Words["tone"], text: string, quote: string | undefined): W
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 const are = (name: string): string => (name === "you" ? "are" : "is");
 
+const inPrivate = (what: { privacy?: "private" } | null | undefined): string =>
+  what?.privacy === "private" ? " in private" : "";
+
 const WORDS: Readonly<Record<EventType, Describe>> = {
   "sandbox.created": () => ({ tone: "plain", text: "Sandbox created" }),
   "handoff.requested": (event, who) => {
     const handoff = event.changes.handoff;
     const reason = handoff ? `: ${REASON_LABELS[handoff.reason].toLowerCase()}` : "";
-    return quoted("waiting", `${who.start} asked for a person${reason}`, handoff?.message);
+    return quoted(
+      "waiting",
+      `${who.start} asked for a person${inPrivate(handoff)}${reason}`,
+      handoff?.message,
+    );
   },
-  "handoff.accepted": (_event, who) => ({ tone: "person", text: `${who.start} accepted` }),
+  "handoff.accepted": (event, who) => ({
+    tone: "person",
+    text: `${who.start} accepted${inPrivate(event.changes.control)}`,
+  }),
   "handoff.completed": (event, who) =>
     quoted("agent", `${who.start} finished the handoff`, event.changes.handoff?.note),
   "handoff.cancelled": (event, who) =>
@@ -71,11 +81,21 @@ const WORDS: Readonly<Record<EventType, Describe>> = {
     tone: "bad",
     text: `The gateway's store lost its last moments: ${controllerOf(event, me)} ${are(controllerOf(event, me))} in control again`,
   }),
-  "control.taken": (_event, who) => ({ tone: "person", text: `${who.start} took control` }),
+  "control.taken": (event, who) => ({
+    tone: "person",
+    text: `${who.start} took control${inPrivate(event.changes.control)}`,
+  }),
   "control.released": (_event, who) => ({ tone: "agent", text: `${who.start} gave control back` }),
   "control.passed": (event, who, me) => ({
     tone: event.changes.control?.mode === "ai" ? "agent" : "person",
     text: `${who.start} passed control to ${controllerOf(event, me)}`,
+  }),
+  "control.privacy": (event, who) => ({
+    tone: "person",
+    text:
+      event.changes.control?.privacy === "private"
+        ? `${who.start} hid the page from everybody else`
+        : `${who.start} showed the page again`,
   }),
   "control.active": (event, _who, me) => {
     const name = controllerOf(event, me);
@@ -110,7 +130,12 @@ export function describePast(sandbox: Sandbox, me: string): TimelineEntry[] {
   const { control, handoff } = sandbox;
   if (control.mode === "human" && control.controller !== undefined) {
     const holder = control.controller === me ? "You have" : `${control.controller} has`;
-    entries.push({ key: "past.control", at: control.since, tone: "person", text: `${holder} the browser` });
+    entries.push({
+      key: "past.control",
+      at: control.since,
+      tone: "person",
+      text: `${holder} the browser${inPrivate(control)}`,
+    });
   }
   if (handoff === null) return entries;
   const add = (step: string, at: number, words: Words): void => {
@@ -122,7 +147,7 @@ export function describePast(sandbox: Sandbox, me: string): TimelineEntry[] {
     handoff.requestedAt,
     quoted(
       "waiting",
-      `A person was asked for: ${REASON_LABELS[handoff.reason].toLowerCase()}`,
+      `A person was asked for${inPrivate(handoff)}: ${REASON_LABELS[handoff.reason].toLowerCase()}`,
       handoff.message,
     ),
   );

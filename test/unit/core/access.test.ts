@@ -23,6 +23,7 @@ const TABLE: Record<Operation, string> = {
   "control.force": "...o.A",
   "control.release": ".wso.A",
   "control.pass": ".wso.A",
+  "control.privacy": ".wso.A",
   input: "awso.A",
   "preview.start": "awsovA",
   "preview.stop": "awsovA",

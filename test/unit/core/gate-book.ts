@@ -43,7 +43,9 @@ export class GateBook {
     if (next.epoch !== view.epoch) {
       const nobodyDrove = holder(view) === "nobody" && view.control.phase === "active";
       const fenced = event.type === "control.fenced";
-      const waited = nobodyDrove && !fenced ? [] : [...this.#gates.keys()];
+      // A gate also stops what the agent sees: another privacy is waited for, whoever drove.
+      const seesAlike = next.control.privacy === view.control.privacy;
+      const waited = nobodyDrove && seesAlike && !fenced ? [] : [...this.#gates.keys()];
       // A fence waits for gates that nobody remembers as well.
       this.#owed = new Map([...waited, ...(fenced ? ["lost"] : [])].map((id) => [id, at + LEASE_MS]));
       assert.equal(

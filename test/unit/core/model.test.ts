@@ -1,6 +1,7 @@
 /** Random histories of one sandbox on a clock that jumps, each step judged by `oracle.ts`. */
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { Privacy } from "../../../protocol/control.ts";
 import { PreviewStatus } from "../../../protocol/preview.ts";
 import type { Command, CommandType, Seen } from "../../../src/core/commands.ts";
 import { initialState, nextDeadline, type SandboxState } from "../../../src/core/state.ts";
@@ -22,6 +23,7 @@ interface Plan {
   readonly client: string;
   readonly flag: boolean;
   readonly flag2: boolean;
+  readonly privacy: "none" | Privacy;
   readonly ms: number;
   readonly graceMs: number;
 }
@@ -34,6 +36,7 @@ const WEIGHTS: { readonly [T in CommandType]: number } = {
   "control.take": 3,
   "control.release": 2,
   "control.pass": 3,
+  "control.privacy": 4,
   "control.fence": 1,
   "controller.here": 7,
   "controller.left": 5,
@@ -77,6 +80,7 @@ const plan: fc.Arbitrary<Plan> = fc.record({
   client: fc.constantFrom("c1", "c1", "c2"),
   flag: fc.boolean(),
   flag2: fc.boolean(),
+  privacy: fc.constantFrom("none", "none", "none", ...Privacy.options),
   ms: fc.constantFrom(1, 5_000, 5_000, 30_000, 30_000, 60_000),
   graceMs: fc.constantFrom(1, 10_000, 30_000),
 });
@@ -97,6 +101,7 @@ function fill(plan: Plan, oracle: Oracle, freshId: string): Command {
   const known = { none: ids.at(-1), newest: ids.at(-1), older: resume ? ids[0] : "r1", unknown: "r-none" };
   const requestId = known[plan.id] ?? "r-none";
   const named = plan.id === "none" ? {} : { requestId };
+  const privacy = plan.privacy === "none" ? {} : { privacy: plan.privacy };
   const word: Seen = { nodeId: plan.node, leaseMs: plan.ms, graceMs: plan.graceMs };
   const seen = plan.flag2 ? { seen: word } : {};
   // Mostly one that has a prompt, or its lease is hardly ever renewed.
@@ -107,10 +112,10 @@ function fill(plan: Plan, oracle: Oracle, freshId: string): Command {
   switch (type) {
     case "handoff.request": {
       const { resumePrompt: _, ...plain } = cmd(type, { expiresInMs: plan.ms * 60 });
-      return { ...plain, requestId: freshId, ...(plan.flag && { resumePrompt: "Go on" }) };
+      return { ...plain, ...privacy, requestId: freshId, ...(plan.flag && { resumePrompt: "Go on" }) };
     }
     case "handoff.accept":
-      return cmd(type, { controller: who, ...named, ...seen });
+      return cmd(type, { controller: who, ...named, ...seen, ...privacy });
     case "handoff.complete":
       return cmd(type, {
         controller: who,
@@ -123,11 +128,13 @@ function fill(plan: Plan, oracle: Oracle, freshId: string): Command {
     case "handoff.cancel":
       return cmd(type, named);
     case "control.take":
-      return cmd(type, { controller: who, force: plan.flag, ...seen });
+      return cmd(type, { controller: who, force: plan.flag, ...seen, ...privacy });
     case "control.release":
       return cmd(type, { controller: who });
     case "control.pass":
       return cmd(type, { controller: who, to: plan.to, ...seen });
+    case "control.privacy":
+      return cmd(type, { controller: who, privacy: plan.flag ? "private" : "open" });
     case "control.fence":
       return cmd(type, { epoch: plan.flag ? epoch : epoch + plan.ms * 1_000 });
     case "controller.here":
@@ -199,6 +206,7 @@ const REACHED = [
   "control.taken",
   "control.released",
   "control.passed",
+  "control.privacy",
   "control.active",
   "control.fenced",
   "control.away",
@@ -221,7 +229,7 @@ const REACHED = [
   "resume_taken",
 ];
 
-describe("H1 to H5, C1, C2, C4, E1, R1: any history keeps the rules", () => {
+describe("H1 to H5, C1, C2, C4, E1, R1, G3: any history keeps the rules", () => {
   it.each([1, 2, 20_777, 424_242])("seed %i", (seed) => {
     check(seed, 200);
   });

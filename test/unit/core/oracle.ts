@@ -9,7 +9,7 @@ import { nextDeadline, publicView, type SandboxState } from "../../../src/core/s
 import { transition, type transition as Transition } from "../../../src/core/transition.ts";
 import { applyEvent, Sandbox, SandboxEvent } from "../../../protocol/sandbox.ts";
 import { GateBook } from "./gate-book.ts";
-import { holder } from "./holder.ts";
+import { holder, isPerson } from "./holder.ts";
 import { PromptBook } from "./prompt-book.ts";
 import { SightingBook } from "./sighting-book.ts";
 
@@ -21,6 +21,8 @@ const drivers: readonly (readonly [string, Driver])[] = [
   ["the agent", { kind: "agent" }],
   ...PEOPLE.map((name) => [name, { kind: "person", name }] as const),
 ];
+
+const asksFor = (command: Command): boolean => "privacy" in command && command.privacy === "private";
 
 export class Oracle {
   readonly seen = new Set<string>();
@@ -84,6 +86,7 @@ export class Oracle {
     assert.equal(event.at, at, "an event is not of its transition's time");
     this.#checkEpoch(view, event, next, command, at);
     this.#checkHandoff(view, event, next, command, at);
+    this.#checkPrivacy(view, event, next, command);
     this.#gates.checkEvent(view, event, next, command, at);
     this.#sightings.checkEvent(view, event, next, command, at);
     this.#prompts.checkEvent(event, next, command, at);
@@ -100,7 +103,7 @@ export class Oracle {
     }
   }
 
-  /** C1: the epoch moves with the holder and only with them, but for a fence; never to one that may have been before. */
+  /** C1, G3: the epoch moves with the holder or with who may see, and with nothing else but a fence; never to one that may have been before. */
   #checkEpoch(view: Sandbox, event: SandboxEvent, next: Sandbox, command: Command, at: number): void {
     if (event.type === "control.fenced") {
       assert.ok(command.type === "control.fence" && view.epoch < command.epoch, "C1: nothing to fence off");
@@ -109,17 +112,44 @@ export class Oracle {
       const { phase: ___, since, ...fresh } = next.control;
       assert.deepStrictEqual(fresh, kept, "C1: a fence changed who holds the browser");
       assert.equal(since, at);
-    } else if (holder(next) === holder(view)) {
-      assert.equal(next.epoch, view.epoch, "C1: another epoch for the same holder");
+    } else if (holder(next) === holder(view) && next.control.privacy === view.control.privacy) {
+      assert.equal(next.epoch, view.epoch, "C1: another epoch for the same holder and privacy");
       assert.equal(next.control.since, view.control.since);
       return;
     }
-    assert.ok(next.epoch > view.epoch, "C1: another holder in the same epoch");
+    assert.ok(next.epoch > view.epoch, "C1: another holder or privacy in the same epoch");
     assert.ok(
       next.epoch >= at * 1_000,
       "C1: an epoch that a store which lost its last writes may have given out",
     );
     assert.equal(next.control.since, at);
+  }
+
+  /** G3: who hides the page, who shows it, and that it stays hidden in between. */
+  #checkPrivacy(view: Sandbox, event: SandboxEvent, next: Sandbox, command: Command): void {
+    const [was, is] = [view.control.privacy, next.control.privacy];
+    const isNew = event.type === "handoff.requested";
+    assert.ok(
+      isNew || next.handoff?.privacy === view.handoff?.privacy,
+      "G3: a handoff's privacy is what was asked for",
+    );
+    if (isNew && command.type === "handoff.request")
+      assert.equal(next.handoff?.privacy, command.privacy === "private" ? "private" : undefined);
+    if (holder(next) === "the agent") return assert.equal(is, undefined, "G3: the agent has no privacy");
+    if (event.type === "control.privacy") {
+      assert.equal(holder(next), holder(view), "G3: only the holder changes who sees the page");
+      assert.ok("controller" in command && command.controller === holder(view));
+      assert.notEqual(is, was, "G3: a change of privacy that changes nothing");
+      if (is === undefined) assert.ok(command.type === "control.privacy", "G3: shown by a claim");
+      return;
+    }
+    if (was === "private")
+      return assert.equal(is, "private", "G3: shown, though the controller did not say so");
+    const asked =
+      (event.type === "handoff.accepted" && (next.handoff?.privacy === "private" || asksFor(command))) ||
+      (event.type === "control.taken" && asksFor(command)) ||
+      (isNew && isPerson(holder(next)) && asksFor(command));
+    assert.equal(is, asked ? "private" : undefined, "G3: hidden exactly when somebody asked for it");
   }
 
   #checkHandoff(view: Sandbox, event: SandboxEvent, next: Sandbox, command: Command, at: number): void {
@@ -167,6 +197,7 @@ export class Oracle {
         assert.fail(`${event.type} is not the machine's to say`);
         break;
       case "control.released":
+      case "control.privacy":
       case "control.active":
       case "control.fenced":
       case "control.away":
@@ -185,6 +216,10 @@ export class Oracle {
     const { control, epoch, browser } = this.#state;
     if (command.type === "handoff.accept" || command.type === "control.take") {
       assert.equal(control.controller, command.controller);
+      if (asksFor(command)) assert.equal(control.privacy, "private", "G3: claimed privately, but open");
+    } else if (command.type === "control.privacy") {
+      assert.equal(control.controller, command.controller);
+      assert.equal(control.privacy ?? "open", command.privacy);
     } else if (command.type === "control.fence") {
       assert.ok(epoch >= command.epoch, "C1: a lost epoch may be given out again");
     } else if (command.type === "browser.attach") {

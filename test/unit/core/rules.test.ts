@@ -1,6 +1,6 @@
 /** What the transition table cannot show: the contents of answers, and what depends on more than one step. */
 import { describe, expect, it } from "vitest";
-import { epochAfter, nextDeadline, publicView } from "../../../src/core/state.ts";
+import { epochAfter, initialState, nextDeadline, publicView } from "../../../src/core/state.ts";
 import { accepted, cmd, complete, pending, refused, START, TTL_MS, Walk } from "./support.ts";
 
 describe("handoff", () => {
@@ -119,6 +119,93 @@ describe("control", () => {
     expect(walk.wait(TTL_MS).run(cmd("tick"))).toEqual(["control.active"]);
     expect(publicView(walk.state).control).toMatchObject({ mode: "ai", phase: "active" });
     expect(nextDeadline(walk.state)).toBeNull();
+  });
+});
+
+describe("privacy", () => {
+  const hidden = (walk: Walk) => walk.state.control.privacy === "private";
+  const asked = (): Walk => {
+    const walk = new Walk();
+    walk.run(cmd("gate.open"), cmd("handoff.request", { privacy: "private" }));
+    return walk.drain();
+  };
+
+  it("G3: a private request hides the page from its acceptance on, and nobody drives before every gate has drained", () => {
+    const walk = asked();
+    expect([hidden(walk), walk.state.handoff?.privacy]).toEqual([false, "private"]);
+    const { epoch } = walk.state;
+    expect(walk.run(cmd("handoff.accept"))).toEqual(["handoff.accepted"]);
+    expect(walk.state.epoch).toBeGreaterThan(epoch);
+    expect(walk.state.control).toMatchObject({ controller: "ann", phase: "draining", privacy: "private" });
+    expect(walk.drain().state.control).toMatchObject({ phase: "active", privacy: "private" });
+  });
+
+  it("G3: what is hidden stays so for whoever holds the browser next, until control returns to the agent", () => {
+    const walk = asked();
+    walk.run(cmd("handoff.accept"), cmd("control.pass"));
+    expect([hidden(walk), walk.state.control.controller]).toEqual([true, "ben"]);
+    walk.run(cmd("control.take", { controller: "cleo", force: true }));
+    walk.run(cmd("control.release", { controller: "cleo" }));
+    expect([hidden(walk), walk.state.handoff?.status]).toEqual([true, "pending"]);
+    walk.run(cmd("handoff.accept"), cmd("handoff.complete", { returnControlTo: "human" }));
+    expect([hidden(walk), walk.state.control.mode]).toEqual([true, "human"]);
+    walk.run(cmd("handoff.request", { requestId: "r2" }));
+    expect([hidden(walk), walk.state.handoff?.privacy]).toEqual([true, undefined]);
+    walk.run(cmd("handoff.cancel"));
+    expect([hidden(walk), walk.state.control.mode]).toEqual([false, "ai"]);
+  });
+
+  it("G3: the holder may hide and show, each under a new epoch after a drain, and stays where they were seen", () => {
+    const walk = accepted();
+    walk.run(cmd("controller.here"));
+    const { seen, epoch } = walk.state;
+    expect(walk.run(cmd("control.privacy"))).toEqual(["control.privacy"]);
+    expect(walk.state).toMatchObject({ seen, control: { phase: "draining", privacy: "private" } });
+    expect(walk.state.epoch).toBeGreaterThan(epoch);
+    expect(walk.state.control.since).toBe(walk.now);
+    walk.drain().run(cmd("controller.left"));
+    const { graceUntil } = walk.state.control;
+    walk.run(cmd("control.privacy", { privacy: "open" }));
+    expect(walk.state.control).toEqual({
+      mode: "shared",
+      phase: "draining",
+      controller: "ann",
+      since: walk.now,
+      graceUntil,
+    });
+    expect(walk.drain("g1").state.control.phase).toBe("draining");
+    expect(walk.drain("g2").state.control.phase).toBe("active");
+  });
+
+  it("G3: who accepts a private request anew hides the page again, whoever showed it", () => {
+    const walk = asked();
+    walk.run(cmd("handoff.accept"), cmd("control.privacy", { privacy: "open" }), cmd("control.release"));
+    expect(hidden(walk)).toBe(false);
+    walk.run(cmd("handoff.accept", { controller: "ben" }));
+    expect(hidden(walk)).toBe(true);
+  });
+
+  it("G3: a private request to a person who drives already hides the page at once", () => {
+    const walk = new Walk();
+    walk.run(cmd("gate.open"), cmd("control.take"));
+    const { epoch } = walk.drain().state;
+    walk.run(cmd("handoff.request", { privacy: "private" }));
+    expect(walk.state.epoch).toBeGreaterThan(epoch);
+    expect(walk.state.control).toMatchObject({ controller: "ann", phase: "draining", privacy: "private" });
+  });
+
+  it("G3: somebody else hears who may change it", () => {
+    const error = refused(accepted(), cmd("control.privacy", { controller: "ben" }));
+    expect(error).toMatchObject({ code: "not_controller", details: { controller: "ann" } });
+    expect(refused(new Walk(), cmd("control.privacy")).details).toEqual({ controller: "ai" });
+  });
+});
+
+describe("the agent's policy", () => {
+  it("is shown as it was asked for, and not at all when it was not", () => {
+    const strict = initialState("box", null, START, undefined, "reject");
+    expect(publicView(strict).agentPolicy).toBe("reject");
+    expect(publicView(initialState("box", null, START))).not.toHaveProperty("agentPolicy");
   });
 });
 

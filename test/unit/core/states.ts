@@ -30,6 +30,10 @@ const acceptedSeen = after(accepted, cmd("controller.here"));
 const humanDraining = after(ai, cmd("control.take"));
 const human = settled(humanDraining);
 const humanSeen = after(human, cmd("controller.here"));
+const hide = cmd("control.privacy");
+const acceptedPrivate = settled(after(acceptedSeen, hide));
+const humanPrivate = settled(after(human, hide));
+const pendingPrivate = settled(after(acceptedPrivate, cmd("control.release")));
 const resumeWaiting = settled(after(accepted, cmd("handoff.complete", { runResumePrompt: true })));
 const resumeRunning = after(resumeWaiting, cmd("resume.claim"));
 
@@ -47,6 +51,13 @@ export const STATES = {
   humanDraining,
   humanSeen,
   humanAway: after(humanSeen, cmd("controller.left")),
+  /** Given back to the queue: what ann hid stays hidden until somebody else accepts. */
+  pendingPrivate,
+  acceptedPrivate,
+  acceptedPrivateDraining: after(acceptedSeen, hide),
+  humanPrivate,
+  /** Shown again, as soon as the gates are drained. */
+  humanOpening: after(humanPrivate, cmd("control.privacy", { privacy: "open" })),
   resumeWaiting,
   resumeRunning,
   resumeAway: after(resumeRunning, cmd("resume.away")),
@@ -67,11 +78,13 @@ export const COMPLETED = [
   "resumeFailed",
 ] as const;
 export const CLOSED = [...COMPLETED, "cancelled", "expired"] as const;
-export const PENDING = ["pending", "pendingDraining"] as const;
+export const PENDING = ["pending", "pendingDraining", "pendingPrivate"] as const;
 /** The nodes that vouch for ann in these states. */
 export const SEEN: { readonly [K in StateName]?: readonly string[] } = {
   acceptedSeen: ["n1"],
   acceptedSeenTwice: ["n1", "n2"],
+  acceptedPrivate: ["n1"],
+  acceptedPrivateDraining: ["n1"],
   humanSeen: ["n1"],
 };
 export const AWAY = ["acceptedAway", "humanAway"] as const;
@@ -81,13 +94,36 @@ export const ACCEPTED = [
   "acceptedSeen",
   "acceptedSeenTwice",
   "acceptedAway",
+  "acceptedPrivate",
+  "acceptedPrivateDraining",
 ] as const;
 export const OPEN = [...PENDING, ...ACCEPTED] as const;
-export const HUMAN = ["human", "humanDraining", "humanSeen", "humanAway"] as const;
+export const HUMAN = [
+  "human",
+  "humanDraining",
+  "humanSeen",
+  "humanAway",
+  "humanPrivate",
+  "humanOpening",
+] as const;
 /** States in which ann holds the browser. */
 export const ANN = [...ACCEPTED, ...HUMAN] as const;
 export const NO_HANDOFF = [...AGENT, ...HUMAN] as const;
-export const DRAINING = ["aiDraining", "pendingDraining", "acceptedDraining", "humanDraining"] as const;
+export const DRAINING = [
+  "aiDraining",
+  "pendingDraining",
+  "acceptedDraining",
+  "acceptedPrivateDraining",
+  "humanDraining",
+  "humanOpening",
+] as const;
+/** States in which only the controller may see the page. */
+export const PRIVATE = [
+  "pendingPrivate",
+  "acceptedPrivate",
+  "acceptedPrivateDraining",
+  "humanPrivate",
+] as const;
 /** Every state but those. */
 export const but = (...names: readonly StateName[]): readonly StateName[] =>
   NAMES.filter((name) => !names.includes(name));
@@ -108,6 +144,11 @@ export const EXPECTED_RECORDS: Record<StateName, [string | null, string | null, 
   humanDraining: [null, null, false],
   humanSeen: [null, null, false],
   humanAway: [null, null, false],
+  pendingPrivate: ["pending", null, false],
+  acceptedPrivate: ["accepted", null, false],
+  acceptedPrivateDraining: ["accepted", null, false],
+  humanPrivate: [null, null, false],
+  humanOpening: [null, null, false],
   resumeWaiting: ["completed", "waiting", false],
   resumeRunning: ["completed", "running", false],
   resumeAway: ["completed", "running", true],

@@ -39,6 +39,7 @@ const defaults: { readonly [T in CommandType]: CommandOf<T> } = {
   "control.take": { type: "control.take", controller: "ann", force: false },
   "control.release": { type: "control.release", controller: "ann" },
   "control.pass": { type: "control.pass", controller: "ann", to: "ben" },
+  "control.privacy": { type: "control.privacy", controller: "ann", privacy: "private" },
   "control.fence": { type: "control.fence", epoch: 0 },
   "controller.here": { type: "controller.here", controller: "ann", ...seenOn("n1") },
   "controller.left": { type: "controller.left", controller: "ann", nodeId: "n1", graceMs: GRACE_MS },

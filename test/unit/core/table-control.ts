@@ -1,12 +1,26 @@
 /** What the commands of control, and news of the controller, do in every state. */
-import { ACCEPTED, AGENT, ALL, ANN, AWAY, but, CLOSED, DRAINING, HUMAN, PENDING } from "./states.ts";
+import { ACCEPTED, AGENT, ALL, ANN, AWAY, but, CLOSED, DRAINING, HUMAN, PENDING, PRIVATE } from "./states.ts";
 import { cmd } from "./support.ts";
 import { DUE, type Rows } from "./table.ts";
+
+const ANN_PRIVATELY = ["acceptedPrivate", "acceptedPrivateDraining", "humanPrivate"] as const;
+const ANN_OPENLY = ANN.filter((name) => !PRIVATE.some((hidden) => hidden === name));
+
+/** Ann holds the browser, and no node has seen her. */
+const UNSEEN = [
+  "accepted",
+  "acceptedDraining",
+  "human",
+  "humanDraining",
+  "humanPrivate",
+  "humanOpening",
+] as const;
 
 export const CONTROL_ROWS: Rows<
   | "control.take"
   | "control.release"
   | "control.pass"
+  | "control.privacy"
   | "control.fence"
   | "controller.here"
   | "controller.left"
@@ -14,6 +28,19 @@ export const CONTROL_ROWS: Rows<
   "control.take": {
     "by ann": {
       command: cmd("control.take"),
+      outcomes: { "control.taken": [...AGENT, ...CLOSED], handoff_in_progress: PENDING, same: ANN },
+    },
+    "by ann, privately": {
+      command: cmd("control.take", { privacy: "private" }),
+      outcomes: {
+        "control.taken": [...AGENT, ...CLOSED],
+        "control.privacy": ANN_OPENLY,
+        handoff_in_progress: PENDING,
+        same: ANN_PRIVATELY,
+      },
+    },
+    "by ann, openly: what is hidden stays so": {
+      command: cmd("control.take", { privacy: "open" }),
       outcomes: { "control.taken": [...AGENT, ...CLOSED], handoff_in_progress: PENDING, same: ANN },
     },
     "by ben": {
@@ -57,6 +84,37 @@ export const CONTROL_ROWS: Rows<
       outcomes: { not_controller: ALL },
     },
   },
+  "control.privacy": {
+    "ann hides the page": {
+      command: cmd("control.privacy"),
+      outcomes: { "control.privacy": ANN_OPENLY, same: ANN_PRIVATELY, not_controller: but(...ANN) },
+    },
+    "ann shows the page": {
+      command: cmd("control.privacy", { privacy: "open" }),
+      outcomes: { "control.privacy": ANN_PRIVATELY, same: ANN_OPENLY, not_controller: but(...ANN) },
+    },
+    "ben hides the page": {
+      command: cmd("control.privacy", { controller: "ben" }),
+      outcomes: { not_controller: ALL },
+    },
+    "ben shows the page": {
+      command: cmd("control.privacy", { controller: "ben", privacy: "open" }),
+      outcomes: { not_controller: ALL },
+    },
+    "ann hides the page when a deadline is due": {
+      command: cmd("control.privacy"),
+      atDeadline: true,
+      outcomes: {
+        "control.privacy": ["acceptedSeenTwice", "human"],
+        "control.active control.privacy": ["acceptedDraining", "humanDraining", "humanOpening"],
+        "control.away control.privacy": ["acceptedSeen", "humanSeen"],
+        "control.active": ["acceptedPrivateDraining"],
+        "control.away": ["acceptedPrivate"],
+        same: ["humanPrivate"],
+        not_controller: [...but(...ANN), "accepted", ...AWAY],
+      },
+    },
+  },
   "control.fence": {
     "of an epoch that was lost": {
       command: ({ epoch }) => cmd("control.fence", { epoch: epoch + 1 }),
@@ -70,16 +128,17 @@ export const CONTROL_ROWS: Rows<
       command: ({ epoch }) => cmd("control.fence", { epoch: epoch + 1 }),
       atDeadline: true,
       outcomes: {
-        "handoff.expired": ["pending", "accepted"],
+        "handoff.expired": ["pending", "pendingPrivate", "accepted"],
         "handoff.returned": ["acceptedAway"],
         "control.released": ["humanAway"],
         "control.active control.fenced": DRAINING,
-        "control.away control.fenced": ["acceptedSeen", "humanSeen"],
+        "control.away control.fenced": ["acceptedSeen", "acceptedPrivate", "humanSeen"],
         "resume.released control.fenced": ["resumeAway"],
         "control.fenced": [
           "ai",
           "acceptedSeenTwice",
           "human",
+          "humanPrivate",
           "resumeWaiting",
           "resumeRunning",
           "resumeAnswered",
@@ -113,8 +172,8 @@ export const CONTROL_ROWS: Rows<
       outcomes: {
         ...DUE,
         "control.away": [],
-        "control.away control.back": ["acceptedSeen", "humanSeen"],
-        silent: ["acceptedSeenTwice", "human", "resumeRunning"],
+        "control.away control.back": ["acceptedSeen", "acceptedPrivate", "humanSeen"],
+        silent: ["acceptedSeenTwice", "human", "humanPrivate", "resumeRunning"],
         same: ["ai", "resumeWaiting", "resumeAnswered", "resumeFailed", "cancelled", "expired"],
       },
     },
@@ -128,9 +187,13 @@ export const CONTROL_ROWS: Rows<
           "accepted",
           "acceptedDraining",
           "acceptedSeen",
+          "acceptedPrivate",
+          "acceptedPrivateDraining",
           "human",
           "humanDraining",
           "humanSeen",
+          "humanPrivate",
+          "humanOpening",
         ],
         silent: ["acceptedSeenTwice"],
         same: [...AWAY, ...but(...ANN)],
@@ -139,15 +202,15 @@ export const CONTROL_ROWS: Rows<
     "ann, a node that did not vouch": {
       command: cmd("controller.left", { nodeId: "n3" }),
       outcomes: {
-        "control.away": ["accepted", "acceptedDraining", "human", "humanDraining"],
-        same: ["acceptedSeen", "acceptedSeenTwice", "humanSeen", ...AWAY, ...but(...ANN)],
+        "control.away": UNSEEN,
+        same: but(...UNSEEN),
       },
     },
     "ann, a node named like a member of every object": {
       command: cmd("controller.left", { nodeId: "toString" }),
       outcomes: {
-        "control.away": ["accepted", "acceptedDraining", "human", "humanDraining"],
-        same: ["acceptedSeen", "acceptedSeenTwice", "humanSeen", ...AWAY, ...but(...ANN)],
+        "control.away": UNSEEN,
+        same: but(...UNSEEN),
       },
     },
     ben: { command: cmd("controller.left", { controller: "ben" }), outcomes: { same: ALL } },

@@ -1,5 +1,16 @@
 /** What the commands of the handoff do in every state. */
-import { ACCEPTED, AGENT, ALL, CLOSED, COMPLETED, HUMAN, NO_HANDOFF, OPEN, PENDING } from "./states.ts";
+import {
+  ACCEPTED,
+  AGENT,
+  ALL,
+  CLOSED,
+  COMPLETED,
+  HUMAN,
+  NO_HANDOFF,
+  OPEN,
+  PENDING,
+  PRIVATE,
+} from "./states.ts";
 import { cmd, seenOn } from "./support.ts";
 import { NOT_OPEN, type Rows } from "./table.ts";
 
@@ -11,6 +22,10 @@ export const HANDOFF_ROWS: Rows<
       command: cmd("handoff.request", { requestId: "r2" }),
       outcomes: { "handoff.requested": [...AGENT, ...HUMAN, ...CLOSED], handoff_in_progress: OPEN },
     },
+    "by the agent, as a private one": {
+      command: cmd("handoff.request", { requestId: "r2", privacy: "private" }),
+      outcomes: { "handoff.requested": [...AGENT, ...HUMAN, ...CLOSED], handoff_in_progress: OPEN },
+    },
     "when a deadline is due": {
       command: cmd("handoff.request", { requestId: "r2" }),
       atDeadline: true,
@@ -18,14 +33,15 @@ export const HANDOFF_ROWS: Rows<
         "handoff.requested": [
           "ai",
           "human",
+          "humanPrivate",
           ...COMPLETED.filter((name) => name !== "resumeAway"),
           "cancelled",
           "expired",
         ],
-        "control.active handoff.requested": ["aiDraining", "humanDraining"],
+        "control.active handoff.requested": ["aiDraining", "humanDraining", "humanOpening"],
         "control.released handoff.requested": ["humanAway"],
         "resume.released handoff.requested": ["resumeAway"],
-        "handoff.expired handoff.requested": ["pending", "accepted"],
+        "handoff.expired handoff.requested": ["pending", "pendingPrivate", "accepted"],
         "control.away handoff.requested": ["humanSeen"],
         handoff_in_progress: [
           "pendingDraining",
@@ -33,6 +49,8 @@ export const HANDOFF_ROWS: Rows<
           "acceptedSeen",
           "acceptedSeenTwice",
           "acceptedAway",
+          "acceptedPrivate",
+          "acceptedPrivateDraining",
         ],
       },
     },
@@ -45,6 +63,16 @@ export const HANDOFF_ROWS: Rows<
     "by ann, seen on a node": {
       command: cmd("handoff.accept", { seen: seenOn("n1") }),
       outcomes: { ...NOT_OPEN, "handoff.accepted": PENDING, same: ACCEPTED, no_open_handoff: NO_HANDOFF },
+    },
+    "by ann, privately": {
+      command: cmd("handoff.accept", { privacy: "private" }),
+      outcomes: {
+        ...NOT_OPEN,
+        "handoff.accepted": PENDING,
+        "control.privacy": ACCEPTED.filter((name) => !PRIVATE.some((hidden) => hidden === name)),
+        same: ["acceptedPrivate", "acceptedPrivateDraining"],
+        no_open_handoff: NO_HANDOFF,
+      },
     },
     "by ben": {
       command: cmd("handoff.accept", { controller: "ben" }),
@@ -65,9 +93,15 @@ export const HANDOFF_ROWS: Rows<
       outcomes: {
         handoff_completed: COMPLETED,
         handoff_cancelled: ["cancelled"],
-        handoff_expired: ["expired", "pending", "accepted"],
+        handoff_expired: ["expired", "pending", "pendingPrivate", "accepted"],
         "control.active handoff.accepted": ["pendingDraining"],
-        already_accepted: ["acceptedDraining", "acceptedSeen", "acceptedSeenTwice"],
+        already_accepted: [
+          "acceptedDraining",
+          "acceptedSeen",
+          "acceptedSeenTwice",
+          "acceptedPrivate",
+          "acceptedPrivateDraining",
+        ],
         "handoff.returned handoff.accepted": ["acceptedAway"],
         no_open_handoff: NO_HANDOFF,
       },

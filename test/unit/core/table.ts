@@ -23,11 +23,20 @@ export const NOT_OPEN = {
 /** What each state's next deadline brings, under a command that adds nothing to it. */
 export const DUE: Outcomes = {
   "control.active": DRAINING,
-  "handoff.expired": ["pending", "accepted"],
+  "handoff.expired": ["pending", "pendingPrivate", "accepted"],
   "handoff.returned": ["acceptedAway"],
   "control.released": ["humanAway"],
-  "control.away": ["acceptedSeen", "humanSeen"],
+  "control.away": ["acceptedSeen", "acceptedPrivate", "humanSeen"],
   "resume.released": ["resumeAway"],
   silent: ["acceptedSeenTwice", "resumeRunning"],
-  same: ["ai", "human", "resumeWaiting", "resumeAnswered", "resumeFailed", "cancelled", "expired"],
+  same: [
+    "ai",
+    "human",
+    "humanPrivate",
+    "resumeWaiting",
+    "resumeAnswered",
+    "resumeFailed",
+    "cancelled",
+    "expired",
+  ],
 };

@@ -18,6 +18,7 @@ import {
   HUMAN,
   NAMES,
   OPEN,
+  PRIVATE,
   SEEN,
   STATES,
   type StateName,
@@ -90,11 +91,13 @@ describe("the table's states are what their names say", () => {
       control.phase,
       control.controller ?? null,
       control.graceUntil !== undefined,
+      control.privacy ?? "open",
     ]).toEqual([
       OPEN.some((open) => open === name) ? "shared" : HUMAN.some((it) => it === name) ? "human" : "ai",
       DRAINING.some((it) => it === name) ? "draining" : "active",
       ANN.some((it) => it === name) ? "ann" : null,
       AWAY.some((it) => it === name),
+      PRIVATE.some((it) => it === name) ? "private" : "open",
     ]);
     expect([handoff?.status ?? null, resume?.status ?? null, resume?.releaseAt !== undefined]).toEqual(
       EXPECTED_RECORDS[name],

@@ -71,7 +71,9 @@ describe("PROTOCOL.md documents", () => {
 
 describe("close codes", () => {
   it("lie in the range that says what a client does", () => {
-    for (const [name, { code }] of Object.entries(CLOSE)) {
+    const { normal, ...own } = CLOSE;
+    expect(normal.code, "WebSocket's own").toBe(1000);
+    for (const [name, { code }] of Object.entries(own)) {
       expect(code, name).toBeGreaterThanOrEqual(3000);
       expect(code, name).toBeLessThan(4000);
       expect(shouldReconnect(code), name).toBe(code < 3500);

@@ -260,32 +260,43 @@ describe("calls", () => {
     const box = gateway.client({ role: "operator", name: "Ada" }).sandbox("box");
     const peer = await gateway.peer();
     const calls = [
-      box.acceptHumanHandoff({ controller: "Bo", requestId: "first" }),
+      box.acceptHumanHandoff({ controller: "Bo", requestId: "first", privacy: "private" }),
       box.completeHumanHandoff({
         controller: "Bo",
         returnControlTo: "ai",
         runResumePrompt: true,
         note: "Done",
       }),
-      box.takeControl({ force: true }),
+      box.takeControl({ force: true, privacy: "private" }),
       box.releaseControl(),
       box.passControl({ to: "ai" }),
+      box.setPrivacy({ privacy: "private" }),
+      box.setPrivacy({ privacy: "open", controller: "Bo" }),
       // A caller in plain JavaScript may leave it out.
       box.acceptHumanHandoff({} as { controller: string }),
     ];
     const accept = await peer.next("handoff.accept");
-    expect(accept).toMatchObject({ sandboxId: "box", controller: "Bo", requestId: "first" });
+    expect(accept).toMatchObject({
+      sandboxId: "box",
+      controller: "Bo",
+      requestId: "first",
+      privacy: "private",
+    });
     const complete = await peer.next("handoff.complete");
     expect(complete).toMatchObject({ returnControlTo: "ai", runResumePrompt: true, note: "Done" });
     const take = await peer.next("control.take");
-    expect(take).toMatchObject({ controller: "Ada", force: true });
+    expect(take).toMatchObject({ controller: "Ada", force: true, privacy: "private" });
     const release = await peer.next("control.release");
     expect(release).toMatchObject({ controller: "Ada" });
     const pass = await peer.next("control.pass");
     expect(pass).toMatchObject({ controller: "Ada", to: "ai" });
+    const hide = await peer.next("control.privacy");
+    expect(hide).toMatchObject({ sandboxId: "box", controller: "Ada", privacy: "private" });
+    const show = await peer.next("control.privacy");
+    expect(show).toMatchObject({ controller: "Bo", privacy: "open" });
     const second = await peer.next("handoff.accept");
     expect(second).toMatchObject({ controller: "Ada" });
-    const sent = [accept, complete, take, release, pass, second];
+    const sent = [accept, complete, take, release, pass, hide, show, second];
     expect(new Set(sent.map(({ idempotencyKey }) => idempotencyKey)).size).toBe(sent.length);
     for (const { id } of sent) peer.send({ type: "result", id, result: resultOf() });
     await Promise.all(calls);

@@ -1,0 +1,28 @@
+/** What sockets and pipes have in common on `ws`. */
+import { WebSocketServer, type ServerOptions, type WebSocket } from "ws";
+import { CLOSE, type CloseReason } from "../../protocol/errors.ts";
+
+/** `ws` waits 30 s for a peer's close frame; a stuck one would keep its buffers that long. */
+const CLOSE_TIMEOUT_MS = 1_000;
+/** WebSocket's limit of a close reason, in UTF-8. `ws` throws beyond it. */
+const MAX_REASON_BYTES = 123;
+
+/** Makes WebSockets of upgrade requests that it is handed. */
+export function webSocketServer(options: ServerOptions & { readonly maxPayload: number }): WebSocketServer {
+  // `closeTimeout` is not in the types yet.
+  const settings: ServerOptions & { closeTimeout: number } = {
+    noServer: true,
+    perMessageDeflate: false,
+    // Whoever closes: `ws` does so itself on a broken frame.
+    closeTimeout: CLOSE_TIMEOUT_MS,
+    ...options,
+  };
+  return new WebSocketServer(settings);
+}
+
+/** Closes with the code of `reason`, and with as much of `detail` as a close frame holds. */
+export function closeWith(ws: WebSocket, reason: CloseReason, detail: string | undefined): void {
+  const text = detail === undefined ? reason : `${reason}: ${detail}`;
+  const { read } = new TextEncoder().encodeInto(text, new Uint8Array(MAX_REASON_BYTES));
+  ws.close(CLOSE[reason].code, text.slice(0, read));
+}
