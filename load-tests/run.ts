@@ -6,6 +6,10 @@ import { toMarkdown, toText, type Report } from "./lib/report.ts";
 import { Resources } from "./lib/resources.ts";
 import type { Plan, Result, Scenario } from "./lib/scenario.ts";
 import { batonPass } from "./scenarios/baton-pass.ts";
+import { cdpCommands } from "./scenarios/cdp-commands.ts";
+import { cdpScreenshots } from "./scenarios/cdp-screenshots.ts";
+import { cdpScript } from "./scenarios/cdp-script.ts";
+import { cdpStalled } from "./scenarios/cdp-stalled.ts";
 import { fanOut } from "./scenarios/fan-out.ts";
 import { frameLatency } from "./scenarios/frame-latency.ts";
 import { frameRate } from "./scenarios/frame-rate.ts";
@@ -21,6 +25,10 @@ const SCENARIOS: readonly Scenario[] = [
   batonPass,
   transitions,
   fanOut,
+  cdpScript,
+  cdpCommands,
+  cdpScreenshots,
+  cdpStalled,
 ];
 const FULL: Plan = {
   rounds: 5,
@@ -31,6 +39,10 @@ const FULL: Plan = {
   passes: 60,
   transitionsMs: 1_000,
   events: 40,
+  scripts: 12,
+  screenshots: 6,
+  commands: 400,
+  stalledMs: 3_000,
 };
 const QUICK: Plan = {
   rounds: 2,
@@ -41,6 +53,10 @@ const QUICK: Plan = {
   passes: 10,
   transitionsMs: 150,
   events: 8,
+  scripts: 4,
+  screenshots: 3,
+  commands: 100,
+  stalledMs: 800,
 };
 /** Something hangs if a run is not over by then. */
 const MAX_RUN_MS = 15 * 60_000;

@@ -17,9 +17,16 @@ interface Pending {
   readonly reject: (error: Error) => void;
 }
 
+/** Where Chromium, and whoever passes its bytes on, begins an answer. */
+const ANSWER_START = /^\{"id":(\d+),"(result|error)"/;
+/** Enough of a message for that. */
+const START_BYTES = 32;
+
 export class CdpClient {
   readonly #socket: WebSocket;
   readonly #pending = new Map<number, Pending>();
+  /** Those who want the answer's bytes. */
+  readonly #unread = new Map<number, Pending>();
   #sessionId: string | undefined;
   #lastId = 0;
   #onFrame: ((at: number) => void) | undefined;
@@ -56,6 +63,26 @@ export class CdpClient {
     return within(answer, `the browser's answer to ${method}`) as Promise<T>;
   }
 
+  /**
+   * The same without reading the answer, and with no limit to the time it takes: what is measured is its way.
+   * Resolves to the number of the answer's bytes.
+   */
+  ask(method: string, params: object = {}): Promise<number> {
+    const id = ++this.#lastId;
+    const answer = new Promise<unknown>((resolve, reject) => this.#unread.set(id, { resolve, reject }));
+    this.#socket.send(JSON.stringify({ id, method, params, sessionId: this.#sessionId }));
+    return answer as Promise<number>;
+  }
+
+  /** Reads no more of what comes; the connection stays. */
+  stall(): void {
+    this.#socket.pause();
+  }
+
+  leave(): void {
+    this.#socket.terminate();
+  }
+
   /** Each frame is decoded and acknowledged at once. */
   async watch(quality: number, onFrame: (at: number) => void): Promise<void> {
     this.#onFrame = onFrame;
@@ -68,6 +95,7 @@ export class CdpClient {
   }
 
   #receive(data: Buffer, at: number): void {
+    if (this.#unread.size > 0 && this.#isUnread(data)) return;
     const message = JSON.parse(data.toString("utf8")) as Incoming;
     if (message.method === "Page.screencastFrame") {
       const frame = message.params as Protocol.Page.ScreencastFrameEvent;
@@ -82,8 +110,19 @@ export class CdpClient {
     else pending.resolve(message.result);
   }
 
+  #isUnread(data: Buffer): boolean {
+    const [, id, kind] = ANSWER_START.exec(data.toString("latin1", 0, START_BYTES)) ?? [];
+    const asked = this.#unread.get(Number(id));
+    if (!asked) return false;
+    this.#unread.delete(Number(id));
+    if (kind === "result") asked.resolve(data.length);
+    else asked.reject(new Error(`the browser refused: ${data.toString("utf8")}`));
+    return true;
+  }
+
   #fail(error: Error): void {
-    for (const pending of this.#pending.values()) pending.reject(error);
+    for (const { reject } of [...this.#pending.values(), ...this.#unread.values()]) reject(error);
     this.#pending.clear();
+    this.#unread.clear();
   }
 }

@@ -1,6 +1,6 @@
 /**
  * A browser that costs nothing: it speaks as much CDP as a client needs to attach to one page, answers every command
- * at once, and tells when a command arrived.
+ * at once, and tells when a command arrived. Its screenshots are large, and its heap snapshot is as large as asked.
  */
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
@@ -9,6 +9,10 @@ import type { Resources } from "./resources.ts";
 
 const TARGET = { targetId: "page", type: "page", title: "Stub", url: "about:blank", attached: false };
 const SESSION_ID = "session";
+/** Base64 characters of a screenshot. */
+const PICTURE_BYTES = 4_000_000;
+/** The same of one event of a heap snapshot. Chromium's are of about this size. */
+const CHUNK_BYTES = 100_000;
 
 interface Command {
   readonly id: number;
@@ -23,10 +27,20 @@ export interface Arrival {
   readonly params: Readonly<Record<string, unknown>>;
 }
 
+export interface Snapshot {
+  /** Bytes that have left for the operating system so far. */
+  readonly sentBytes: () => number;
+  /** Resolves when all is sent and the command answered, or the connection has closed. */
+  readonly ended: Promise<void>;
+}
+
 export class CdpStub {
+  /** How much a heap snapshot is. */
+  snapshotBytes = 0;
   readonly url: string;
   readonly #waiting = new Map<string, (arrival: Arrival) => void>();
   #casting: WebSocket | undefined;
+  #snapshot: ((snapshot: Snapshot) => void) | undefined;
 
   static async start(resources: Resources): Promise<CdpStub> {
     const server = new WebSocketServer({ host: "127.0.0.1", port: 0, perMessageDeflate: false });
@@ -48,6 +62,11 @@ export class CdpStub {
   /** The next command of this name that comes in. One wait per name at a time. */
   next(method: string): Promise<Arrival> {
     return new Promise((resolve) => this.#waiting.set(method, resolve));
+  }
+
+  /** Resolves when a client has asked for a heap snapshot, which is then under way. */
+  nextSnapshot(): Promise<Snapshot> {
+    return new Promise((resolve) => (this.#snapshot = resolve));
   }
 
   /** Text of a frame event for `sendFrame`, so that building it is not part of the measurement. */
@@ -87,7 +106,16 @@ export class CdpStub {
     } else if (method === "Page.startScreencast") {
       this.#casting = socket;
     }
-    send({ id, result: resultOf(method), ...(sessionId !== undefined && { sessionId }) });
+    const address = { ...(sessionId !== undefined && { sessionId }) };
+    if (method === "HeapProfiler.takeHeapSnapshot") {
+      this.#snapshot?.(
+        streamSnapshot(socket, this.snapshotBytes, () => send({ id, result: {}, ...address })),
+      );
+    } else if (method === "Page.captureScreenshot") {
+      socket.send(withPicture(JSON.stringify({ id, result: { data: "" }, ...address })), { binary: false });
+    } else {
+      send({ id, result: resultOf(method), ...address });
+    }
     const waiting = this.#waiting.get(method);
     this.#waiting.delete(method);
     waiting?.({ at, params });
@@ -109,4 +137,31 @@ function resultOf(method: string): object {
     default:
       return {};
   }
+}
+
+/** The text with the picture in its empty string: written as bytes, since making JSON of it takes longer than its way. */
+function withPicture(text: string): Buffer {
+  const at = text.indexOf('""') + 1;
+  return Buffer.concat([Buffer.from(text.slice(0, at)), PICTURE, Buffer.from(text.slice(at))]);
+}
+
+const PICTURE = Buffer.alloc(PICTURE_BYTES, "A");
+
+/** Sends as fast as the other side reads: the next event when the last one has left. */
+function streamSnapshot(socket: WebSocket, totalBytes: number, answer: () => void): Snapshot {
+  const params = { chunk: "A".repeat(CHUNK_BYTES) };
+  const event = Buffer.from(
+    JSON.stringify({ method: "HeapProfiler.addHeapSnapshotChunk", params, sessionId: SESSION_ID }),
+  );
+  const closed = once(socket, "close");
+  let sentBytes = 0;
+  const stream = async (): Promise<void> => {
+    while (sentBytes < totalBytes && socket.readyState === socket.OPEN) {
+      const left = new Promise<void>((resolve) => socket.send(event, { binary: false }, () => resolve()));
+      await Promise.race([left, closed]);
+      sentBytes += event.length;
+    }
+    if (socket.readyState === socket.OPEN) answer();
+  };
+  return { sentBytes: () => sentBytes, ended: stream() };
 }

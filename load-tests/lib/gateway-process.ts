@@ -5,10 +5,11 @@
 import { createGateway } from "../../src/gateway.ts";
 import { RedisStore } from "../../src/store/redis/redis-store.ts";
 import { serve } from "./processes.ts";
+import { usage } from "./usage.ts";
 
 serve(async ([redisUrl]) => {
   const store = redisUrl === undefined ? {} : { store: await RedisStore.connect({ url: redisUrl }) };
   const gateway = createGateway({ port: 0, ...store });
   const url = await gateway.listen();
-  return { info: { url }, close: () => gateway.close() };
+  return { info: { url }, answer: usage, close: () => gateway.close() };
 });

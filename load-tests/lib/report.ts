@@ -1,5 +1,5 @@
 /** A run's results as people read them: a table in the terminal, and a page that is kept. */
-import type { PathResult, Plan, Result } from "./scenario.ts";
+import type { PathResult, Plan, Result, Unit } from "./scenario.ts";
 import type { Ratio } from "./stats.ts";
 
 /** A machine with more than this waiting at the start is doing something else as well. */
@@ -25,7 +25,7 @@ export interface Report {
   readonly results: readonly Result[];
 }
 
-const HEAD = ["path", "p50 ms", "p99 ms", "added p50 ms", "p50 ratio", "p99 ratio"];
+const NAMES: Readonly<Record<Unit, string>> = { ms: "milliseconds", MB: "megabytes" };
 
 export function toText(report: Report): string {
   const parts = report.results.map((result) => {
@@ -93,16 +93,17 @@ const RATE: Extra = {
 };
 const COST: Extra = {
   heads: ["CPU µs each", "CPU ratio"],
-  cells: ({ cpuMicros, against }, none) => [
+  cells: ({ cpuMicros, against, isCostReference }) => [
     cpuMicros?.toFixed(1) ?? "",
-    against ? ratio(against.cpuMicros) : none,
+    isCostReference ? "reference" : ratio(against?.cpuMicros),
   ],
 };
 
-function table({ counted, cpuOf, paths }: Result): string[][] {
+function table({ unit = "ms", counted, cpuOf, paths }: Result): string[][] {
   const extras = [...(counted === undefined ? [] : [RATE]), ...(cpuOf === undefined ? [] : [COST])];
+  const heads = ["path", `p50 ${unit}`, `p99 ${unit}`, `added p50 ${unit}`, "p50 ratio", "p99 ratio"];
   return [
-    [...HEAD, ...extras.flatMap(({ heads }) => heads)],
+    [...heads, ...extras.flatMap((extra) => extra.heads)],
     ...paths.map((path) => {
       const { name, kind, p50, p99, against } = path;
       const none = kind === "reference" ? "reference" : "";
@@ -119,12 +120,12 @@ function table({ counted, cpuOf, paths }: Result): string[][] {
   ];
 }
 
-function describe({ measured, counted, cpuOf, paths }: Result): string {
+function describe({ unit = "ms", measured, counted, cpuOf, paths }: Result): string {
   const samples = paths.map((path) => path.samples);
   const [least, most] = [Math.min(...samples), Math.max(...samples)];
   const rate = counted === undefined ? "" : `; per second: ${counted}`;
   const cpu = cpuOf === undefined ? "" : `; CPU: ${cpuOf}`;
-  return `milliseconds ${measured}${rate}${cpu} (${least === most ? most : `${least} to ${most}`} samples a path)`;
+  return `${NAMES[unit]} ${measured}${rate}${cpu} (${least === most ? most : `${least} to ${most}`} samples a path)`;
 }
 
 function warnings({ machine }: Report): string[] {

@@ -12,6 +12,10 @@ export interface Plan {
   readonly passes: number;
   readonly transitionsMs: number;
   readonly events: number;
+  readonly scripts: number;
+  readonly screenshots: number;
+  readonly commands: number;
+  readonly stalledMs: number;
 }
 
 export interface Context {
@@ -53,12 +57,28 @@ export interface PathResult extends Summary {
   readonly rounds: readonly Summary[];
   /** Absent for the reference. */
   readonly against?: Comparison;
+  /** Others' processor time is compared with this path's. */
+  readonly isCostReference?: true;
+}
+
+/** A megabyte is a million bytes. */
+export type Unit = "ms" | "MB";
+
+export interface TurnOptions {
+  /** Default milliseconds. */
+  readonly unit?: Unit;
+  /** Default: the plan's. */
+  readonly rounds?: number;
+  /** Default true. False where each turn has new processes anyway. */
+  readonly warmUp?: boolean;
 }
 
 export interface Result {
   readonly id: string;
   readonly title: string;
-  /** What the milliseconds are. */
+  /** Default milliseconds. */
+  readonly unit?: Unit;
+  /** What the numbers of that unit are. */
   readonly measured: string;
   /** What is counted per second, if anything is. */
   readonly counted?: string;
@@ -86,11 +106,12 @@ export async function takeStepTurns(
   context: Context,
   title: string,
   paths: readonly StepPath[],
+  { unit = "ms", rounds = context.plan.rounds, warmUp = true }: TurnOptions = {},
 ): Promise<PathResult[]> {
-  context.say(`${title}: warming up`);
-  for (const path of paths) await path.measure();
+  context.say(`${title}: ${warmUp ? "warming up" : "measuring"}`);
+  if (warmUp) for (const path of paths) await path.measure();
   const turns = paths.map((): Steps[] => []);
-  for (let round = 0; round < context.plan.rounds; round += 1) {
+  for (let round = 0; round < rounds; round += 1) {
     const line: string[] = [];
     for (let turn = 0; turn < paths.length; turn += 1) {
       const index = (turn + round) % paths.length;
@@ -98,14 +119,21 @@ export async function takeStepTurns(
       if (!path) continue;
       const steps = await path.measure();
       turns[index]?.push(steps);
-      line.push(`${path.name} ${Object.values(steps).map(shown).join(" · ")}`);
+      line.push(
+        `${path.name} ${Object.values(steps)
+          .map((sample) => shown(sample, unit))
+          .join(" · ")}`,
+      );
     }
-    context.say(`${title}: round ${round + 1}/${context.plan.rounds}: ${line.join(", ")}`);
+    context.say(`${title}: round ${round + 1}/${rounds}: ${line.join(", ")}`);
   }
   const [reference = []] = turns;
   const names = new Set(turns.flatMap(([first = {}]) => Object.keys(first)));
   return [...names].flatMap((step) => {
     const base = reference.flatMap((steps) => steps[step] ?? Object.values(steps)[0] ?? []);
+    // The reference may do without any process in between.
+    const costs = turns.map((own) => own.flatMap((steps) => steps[step] ?? []));
+    const costIndex = costs.findIndex((own) => own.some(({ cpuMicros }) => cpuMicros !== undefined));
     return paths.flatMap(({ name, kind }, index) => {
       const own = (turns[index] ?? []).flatMap((steps) => steps[step] ?? []);
       if (own.length === 0) return [];
@@ -114,7 +142,8 @@ export async function takeStepTurns(
         kind,
         ...summarize(own),
         rounds: own.map((sample) => summarize([sample])),
-        ...(index > 0 && { against: compare(own, base) }),
+        ...(index > 0 && { against: compare(own, base, index === costIndex ? [] : costs[costIndex]) }),
+        ...(index === costIndex && { isCostReference: true as const }),
       };
     });
   });
@@ -123,7 +152,7 @@ export async function takeStepTurns(
 /** The only step of a path that has no others. */
 export const WHOLE = "";
 
-function shown(sample: Sample): string {
+function shown(sample: Sample, unit: Unit): string {
   const { p50, perSecond } = summarize([sample]);
-  return perSecond === undefined ? `${p50.toFixed(2)} ms` : `${perSecond.toFixed(1)}/s`;
+  return perSecond === undefined ? `${p50.toFixed(2)} ${unit}` : `${perSecond.toFixed(1)}/s`;
 }

@@ -2,7 +2,7 @@
 
 /** What one turn of one path gave. */
 export interface Sample {
-  /** Milliseconds. Never empty. */
+  /** Milliseconds, or what else the scenario's unit is. Never empty. */
   readonly values: readonly number[];
   /** Where the scenario counts something per second. */
   readonly perSecond?: number;
@@ -12,7 +12,7 @@ export interface Sample {
 
 export interface Summary {
   readonly samples: number;
-  /** Milliseconds. */
+  /** In the unit of the samples. */
   readonly p50: number;
   readonly p99: number;
   readonly perSecond?: number;
@@ -27,7 +27,7 @@ export interface Ratio {
 }
 
 export interface Comparison {
-  /** Milliseconds that the path's median lies above the reference's, over all rounds together. */
+  /** How far the path's median lies above the reference's, over all rounds together. */
   readonly addedP50: number;
   /** Absent where a turn's value is not above zero: the ratio would mean nothing. */
   readonly p50?: Ratio;
@@ -71,13 +71,22 @@ function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** Both lists have one sample per round, in the order of the rounds. */
-export function compare(path: readonly Sample[], reference: readonly Sample[]): Comparison {
+/**
+ * Each list has one sample per round, in the order of the rounds.
+ * @param costReference what processor time is compared with; empty: nothing
+ */
+export function compare(
+  path: readonly Sample[],
+  reference: readonly Sample[],
+  costReference: readonly Sample[] = reference,
+): Comparison {
   const own = path.map((sample) => summarize([sample]));
-  const other = reference.map((sample) => summarize([sample]));
+  const times = reference.map((sample) => summarize([sample]));
+  const costs = costReference.map((sample) => summarize([sample]));
   const ratio = <K extends "p50" | "p99" | "perSecond" | "cpuMicros">(
     name: K,
   ): { readonly [P in K]?: Ratio } => {
+    const other = name === "cpuMicros" ? costs : times;
     const ratios = own.map((summary, round) => {
       const [above = 0, below = 0] = [summary[name], other[round]?.[name]];
       return above > 0 && below > 0 ? above / below : Number.NaN;

@@ -8,6 +8,7 @@ const PATHS = {
   copy: "M6 6h7v7H6zM10 3.5V3H3v7h.5",
   check: "M3.5 8.5 6.5 11.5 12.5 5",
   search: "M7 3a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM10 10l3 3",
+  lock: "M4 7.5h8V13H4zM5.5 7.5V5.25a2.5 2.5 0 0 1 5 0V7.5",
   panel: "M3 11l5-5 5 5",
   zoomOut: "M7 3a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM10 10l3 3M5.5 7h3",
 } as const;

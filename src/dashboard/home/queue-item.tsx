@@ -1,33 +1,42 @@
 import { useSignal } from "@preact/signals";
 import type { Sandbox } from "../../../protocol/sandbox.ts";
+import { Icon } from "../components/icon.tsx";
 import { Link } from "../components/link.tsx";
 import { Ago, Countdown } from "../components/time.tsx";
-import { REASON_LABELS } from "../lib/control-view.ts";
+import { PrivacyLine } from "../components/privacy-line.tsx";
+import { REASON_LABELS, viewControl } from "../lib/control-view.ts";
+import { ASKS_FOR_PRIVACY, privately } from "../lib/privacy.ts";
 import { viewerPath } from "../lib/routes.ts";
 import { client, leaseHandle } from "../state/connection.ts";
+import { myName } from "../state/name.ts";
 import { navigate } from "../state/router.ts";
 import { showError } from "../state/toasts.ts";
 
 /** One waiting handoff, to be claimed. */
 export function QueueItem({ sandbox }: { sandbox: Sandbox }) {
-  const claiming = useSignal(false);
+  const claiming = useSignal<"claim" | "claim-private" | undefined>(undefined);
   const { handoff, sandboxId } = sandbox;
   if (handoff === null) return null;
 
-  const claim = async (): Promise<void> => {
+  const claim = async (way: "claim" | "claim-private"): Promise<void> => {
     const present = client.peek();
     const { handle, release } = leaseHandle(present, sandboxId);
-    claiming.value = true;
+    claiming.value = way;
     try {
-      await handle.acceptHumanHandoff({ controller: present.name, requestId: handoff.requestId });
+      await handle.acceptHumanHandoff({
+        controller: present.name,
+        requestId: handoff.requestId,
+        ...privately(way === "claim-private"),
+      });
       navigate(viewerPath(sandboxId));
     } catch (error) {
       showError(error);
     } finally {
-      claiming.value = false;
+      claiming.value = undefined;
       release();
     }
   };
+  const choice = viewControl(sandbox, myName.value).actions.includes("accept-private");
   return (
     <li class="queue-item" data-testid="queue-item">
       <div class="queue-item-head">
@@ -37,6 +46,7 @@ export function QueueItem({ sandbox }: { sandbox: Sandbox }) {
         </Link>
       </div>
       <p class="queue-item-message">{handoff.message}</p>
+      {handoff.privacy === "private" && <PrivacyLine text={ASKS_FOR_PRIVACY} />}
       <div class="queue-item-foot">
         <span class="queue-item-times">
           <span class="meta">
@@ -44,16 +54,32 @@ export function QueueItem({ sandbox }: { sandbox: Sandbox }) {
           </span>
           {handoff.expiresAt !== undefined && <Countdown until={handoff.expiresAt} label="expires in" />}
         </span>
-        <button
-          type="button"
-          class="button primary"
-          data-testid="claim"
-          disabled={claiming.value}
-          aria-label={`Claim ${sandboxId}`}
-          onClick={() => void claim()}
-        >
-          {claiming.value ? "Claiming…" : "Claim"}
-        </button>
+        <span class="queue-item-ways">
+          {choice && (
+            <button
+              type="button"
+              class="button"
+              data-testid="claim-private"
+              disabled={claiming.value !== undefined}
+              aria-label={`Claim ${sandboxId} privately`}
+              title="Only you will see the page while you drive"
+              onClick={() => void claim("claim-private")}
+            >
+              <Icon name="lock" />
+              {claiming.value === "claim-private" ? "Claiming…" : "Privately"}
+            </button>
+          )}
+          <button
+            type="button"
+            class="button primary"
+            data-testid="claim"
+            disabled={claiming.value !== undefined}
+            aria-label={`Claim ${sandboxId}`}
+            onClick={() => void claim("claim")}
+          >
+            {claiming.value === "claim" ? "Claiming…" : "Claim"}
+          </button>
+        </span>
       </div>
     </li>
   );

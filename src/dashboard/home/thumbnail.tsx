@@ -1,9 +1,12 @@
 import { useSignal } from "@preact/signals";
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import type { Sandbox } from "../../../protocol/sandbox.ts";
-import { browserWord } from "../lib/control-view.ts";
+import { Icon } from "../components/icon.tsx";
+import { browserWord, viewControl } from "../lib/control-view.ts";
+import { curtainNote } from "../lib/privacy.ts";
 import { pictureState, type PictureState } from "../lib/picture-health.ts";
 import { client, leaseHandle, status } from "../state/connection.ts";
+import { myName } from "../state/name.ts";
 import { live, wantLive } from "../state/live-slots.ts";
 import { Picture } from "../state/picture.ts";
 import { pageVisible } from "../state/visible.ts";
@@ -19,7 +22,8 @@ export function Thumbnail({ sandbox }: { sandbox: Sandbox }) {
   const inView = useSignal(false);
   const state = useSignal<PictureState>("waiting");
   const watchable = browser !== null && browser.status !== "gone";
-  const wanted = inView.value && pageVisible.value && watchable;
+  const { hidden } = viewControl(sandbox, myName.value);
+  const wanted = inView.value && pageVisible.value && watchable && !hidden;
   const playing = wanted && live.value.has(sandboxId);
   const present = client.value;
 
@@ -36,6 +40,9 @@ export function Thumbnail({ sandbox }: { sandbox: Sandbox }) {
       picture.dispose();
     };
   }, [picture]);
+  useLayoutEffect(() => {
+    if (hidden) picture.forget();
+  }, [picture, hidden]);
   useEffect(() => (wanted ? wantLive(sandboxId) : undefined), [sandboxId, wanted]);
   useEffect(() => {
     if (!playing) return undefined;
@@ -55,6 +62,17 @@ export function Thumbnail({ sandbox }: { sandbox: Sandbox }) {
     return () => clearInterval(timer);
   }, [picture, browser?.status, playing]);
 
+  if (hidden) {
+    return (
+      <div class="thumbnail is-hidden">
+        <canvas ref={canvas} aria-hidden="true" />
+        <span class="thumbnail-curtain">
+          <Icon name="lock" />
+          <span>{curtainNote(sandbox)}</span>
+        </span>
+      </div>
+    );
+  }
   const shown = playing ? state.value : watchable ? "paused" : (browser?.status ?? "none");
   return (
     <div class={shown === "live" ? "thumbnail" : "thumbnail is-dim"}>
@@ -77,6 +95,7 @@ function noteOf(shown: PictureState | "paused" | "idle" | "connecting"): string 
       return "Gateway out of reach";
     case "stalled":
       return "Picture stalled";
+    case "hidden":
     case "waiting":
     case "live":
     case "idle":

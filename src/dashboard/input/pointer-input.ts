@@ -158,8 +158,9 @@ export function listenToPointers(
     }
     event.preventDefault();
     const button = BUTTONS[event.button];
-    if (button === undefined || !pagePoint(point).inside) return;
+    if (button === undefined) return;
     if (!target.mayDrive()) return target.refused();
+    if (!pagePoint(point).inside) return;
     target.pressed();
     canvas.setPointerCapture(event.pointerId);
     press(

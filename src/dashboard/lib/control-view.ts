@@ -5,7 +5,15 @@ import type { Sandbox } from "../../../protocol/sandbox.ts";
 /** The one colour a sandbox has: who drives, or that somebody is awaited. */
 export type Tone = "agent" | "waiting" | "person";
 
-export type Action = "accept" | "take-control" | "done" | "give-back" | "cancel" | "take-over";
+export type Action =
+  | "accept"
+  | "accept-private"
+  | "take-control"
+  | "take-private"
+  | "done"
+  | "give-back"
+  | "cancel"
+  | "take-over";
 
 export interface ControlView {
   readonly tone: Tone;
@@ -19,6 +27,10 @@ export interface ControlView {
   readonly youHold: boolean;
   /** Control is on its way: nobody's input reaches the page. */
   readonly draining: boolean;
+  /** The page is kept from everybody but the controller (G3). */
+  readonly private: boolean;
+  /** The page is kept from this person (G3). */
+  readonly hidden: boolean;
   /** What this person can do next, the likeliest first. */
   readonly actions: readonly Action[];
 }
@@ -28,6 +40,8 @@ export function viewControl(sandbox: Sandbox, me: string): ControlView {
   const { control, handoff } = sandbox;
   const draining = control.phase === "draining";
   const name = control.controller;
+  const inPrivate = control.privacy === "private";
+  const common = { draining, private: inPrivate, hidden: inPrivate && name !== me };
   if (control.mode === "ai") {
     return {
       tone: "agent",
@@ -35,8 +49,8 @@ export function viewControl(sandbox: Sandbox, me: string): ControlView {
       headline: draining ? "Handing over to the agent…" : "The agent is driving",
       youDrive: false,
       youHold: false,
-      draining,
-      actions: ["take-control"],
+      ...common,
+      actions: ["take-control", "take-private"],
     };
   }
   if (name === undefined) {
@@ -47,34 +61,43 @@ export function viewControl(sandbox: Sandbox, me: string): ControlView {
       headline: "Waiting for a person",
       youDrive: false,
       youHold: false,
-      draining,
-      actions: open ? ["accept", "cancel"] : ["take-control"],
+      ...common,
+      actions: waysIn(open, inPrivate || (open && handoff.privacy === "private")),
     };
   }
   const inHandoff = control.mode === "shared";
+  const privately = inPrivate ? " in private" : "";
   if (name === me) {
     const ways: Action[] = inHandoff
       ? [...(draining ? [] : (["done"] as const)), "give-back", "cancel"]
       : ["give-back"];
     return {
       tone: "person",
-      badge: "You drive",
-      headline: draining ? "Waiting for the agent to stop…" : "You are driving",
+      badge: `You drive${privately}`,
+      headline: draining ? "Waiting for the agent to stop…" : `You are driving${privately}`,
       youDrive: !draining,
       youHold: true,
-      draining,
+      ...common,
       actions: ways,
     };
   }
   return {
     tone: "person",
-    badge: `${name} drives`,
-    headline: draining ? `${name} takes over: waiting for the agent to stop…` : `${name} is driving`,
+    badge: `${name} drives${privately}`,
+    headline: draining
+      ? `${name} takes over${privately}: waiting for the agent to stop…`
+      : `${name} is driving${privately}`,
     youDrive: false,
     youHold: false,
-    draining,
+    ...common,
     actions: ["take-over"],
   };
+}
+
+/** Where the page is or becomes private anyway, there is no other way to begin. */
+function waysIn(open: boolean, inPrivate: boolean): readonly Action[] {
+  if (open) return ["accept", ...(inPrivate ? [] : (["accept-private"] as const)), "cancel"];
+  return inPrivate ? ["take-control"] : ["take-control", "take-private"];
 }
 
 /** Why this person's click on the picture did nothing, and which action would change that. */
@@ -89,12 +112,17 @@ export function whyNotDriving(sandbox: Sandbox, me: string): { text: string; act
   }
   if (view.tone === "agent") return { text: "The agent is driving. You are watching.", action };
   if (view.tone === "waiting") return { text: "Accept the handoff to drive this browser.", action };
-  return { text: `${sandbox.control.controller ?? "Somebody else"} is driving. You are watching.`, action };
+  const driver = sandbox.control.controller ?? "Somebody else";
+  return view.hidden
+    ? { text: `${driver} is driving in private. Nobody else sees the page.`, action }
+    : { text: `${driver} is driving. You are watching.`, action };
 }
 
 export const ACTION_LABELS: Readonly<Record<Action, string>> = {
   accept: "Accept",
+  "accept-private": "Privately",
   "take-control": "Take control",
+  "take-private": "Privately",
   done: "Done",
   "give-back": "Give back",
   cancel: "Cancel request",

@@ -49,7 +49,7 @@ const capital = (text: string): string => text.charAt(0).toUpperCase() + text.sl
 const are = (name: string): string => (name === "you" ? "are" : "is");
 
 const inPrivate = (what: { privacy?: "private" } | null | undefined): string =>
-  what?.privacy === "private" ? " in private" : "";
+  what?.privacy === "private" ? ", in private" : "";
 
 const WORDS: Readonly<Record<EventType, Describe>> = {
   "sandbox.created": () => ({ tone: "plain", text: "Sandbox created" }),
@@ -58,7 +58,7 @@ const WORDS: Readonly<Record<EventType, Describe>> = {
     const reason = handoff ? `: ${REASON_LABELS[handoff.reason].toLowerCase()}` : "";
     return quoted(
       "waiting",
-      `${who.start} asked for a person${inPrivate(handoff)}${reason}`,
+      `${who.start} asked for a person${reason}${inPrivate(handoff)}`,
       handoff?.message,
     );
   },
@@ -147,12 +147,12 @@ export function describePast(sandbox: Sandbox, me: string): TimelineEntry[] {
     handoff.requestedAt,
     quoted(
       "waiting",
-      `A person was asked for${inPrivate(handoff)}: ${REASON_LABELS[handoff.reason].toLowerCase()}`,
+      `A person was asked for: ${REASON_LABELS[handoff.reason].toLowerCase()}${inPrivate(handoff)}`,
       handoff.message,
     ),
   );
   if (handoff.acceptedAt !== undefined) {
-    add("accepted", handoff.acceptedAt, { tone: "person", text: `${who} accepted` });
+    add("accepted", handoff.acceptedAt, { tone: "person", text: `${who} accepted${inPrivate(handoff)}` });
   }
   if (handoff.status === "completed") {
     const at = handoff.completedAt ?? handoff.updatedAt;

@@ -27,6 +27,8 @@ export type PictureState =
   | "gone"
   /** No browser is attached. */
   | "none"
+  /** Somebody drives in private: there is no picture for this person (G3). */
+  | "hidden"
   /** This page has lost the gateway. */
   | "offline";
 
@@ -35,10 +37,13 @@ export function pictureState(
   browser: PreviewStatus | undefined,
   connected: boolean,
   now: number,
+  hidden = false,
 ): PictureState {
   if (!connected) return "offline";
   if (browser === undefined) return "none";
-  if (browser === "gone" || browser === "reconnecting") return browser;
+  if (browser === "gone") return "gone";
+  if (hidden) return "hidden";
+  if (browser === "reconnecting") return "reconnecting";
   const silentFor = now - (facts.heardAt ?? facts.startedAt);
   if (facts.shownSeq === undefined) return silentFor > SILENT_MS || !facts.alive ? "stalled" : "waiting";
   if (!facts.alive || silentFor > SILENT_MS) return "stalled";

@@ -15,6 +15,8 @@ const NOT_STARTED: PictureFacts = {
 
 interface Waiting {
   readonly frame: PreviewFrame;
+  /** Of which watching it is: one that has ended since shows nothing more. */
+  readonly generation: number;
   readonly shown: () => void;
 }
 
@@ -61,7 +63,7 @@ export class Picture {
     this.#newestSeq = 0;
     const stop = handle.preview(options, {
       frame: (frame, shown) => {
-        if (generation === this.#generation) this.#take({ frame, shown });
+        if (generation === this.#generation) this.#take({ frame, generation, shown });
       },
       alive: (alive, newestSeq) => {
         if (generation !== this.#generation) return;
@@ -119,6 +121,19 @@ export class Picture {
     this.redraw();
   }
 
+  /** Leaves nothing of the picture, neither on the canvas nor on its way there; `play` begins anew (G3). */
+  forget(): void {
+    this.dispose();
+    this.facts = { ...NOT_STARTED, startedAt: Date.now() };
+    this.delayMs = undefined;
+    this.capturedAt = undefined;
+    this.tab = undefined;
+    this.#drawnAt.length = 0;
+    this.viewport.value = undefined;
+    this.zoom.value = NO_ZOOM;
+    this.redraw();
+  }
+
   dispose(): void {
     this.#generation++;
     this.#waiting = undefined;
@@ -141,14 +156,14 @@ export class Picture {
     this.#hear(true);
     // The gateway's acknowledgement is cumulative: the frame that is replaced here is covered by the next one.
     this.#waiting = waiting;
-    if (!this.#decoding) void this.#draw(this.#generation);
+    if (!this.#decoding) void this.#draw();
   }
 
-  async #draw(generation: number): Promise<void> {
+  async #draw(): Promise<void> {
     this.#decoding = true;
     try {
       while (this.#waiting !== undefined) {
-        const { frame, shown } = this.#waiting;
+        const { frame, generation, shown } = this.#waiting;
         this.#waiting = undefined;
         const bitmap = await decode(frame.jpeg);
         await new Promise((resolve) => requestAnimationFrame(resolve));
@@ -162,7 +177,7 @@ export class Picture {
     } finally {
       this.#decoding = false;
     }
-    if (this.#waiting !== undefined) void this.#draw(this.#generation);
+    if (this.#waiting !== undefined) void this.#draw();
   }
 
   #show(frame: PreviewFrame, bitmap: ImageBitmap): void {

@@ -1,4 +1,5 @@
 import type { Action } from "../lib/control-view.ts";
+import { privacySwitch, privately } from "../lib/privacy.ts";
 import type { Room } from "./room.ts";
 import { showToast } from "./toasts.ts";
 
@@ -6,10 +7,20 @@ import { showToast } from "./toasts.ts";
 export function act(room: Room, action: Action): void {
   switch (action) {
     case "accept":
-      void acceptHandoff(room);
+    case "accept-private":
+      void room.run(action, () =>
+        room.handle.acceptHumanHandoff({
+          controller: room.me,
+          ...openRequest(room),
+          ...privately(action === "accept-private"),
+        }),
+      );
       return;
     case "take-control":
-      void room.run(action, () => room.handle.takeControl({ controller: room.me }));
+    case "take-private":
+      void room.run(action, () =>
+        room.handle.takeControl({ controller: room.me, ...privately(action === "take-private") }),
+      );
       return;
     case "done":
       room.donePanelOpen.value = true;
@@ -40,16 +51,21 @@ function openRequest(room: Room): { requestId?: string } {
   return requestId === undefined ? {} : { requestId };
 }
 
-async function acceptHandoff(room: Room): Promise<void> {
-  await room.run("accept", () =>
-    room.handle.acceptHumanHandoff({ controller: room.me, ...openRequest(room) }),
+/** Hides the page from everybody else, or shows it again. */
+export async function switchPrivacy(room: Room): Promise<void> {
+  const sandbox = room.sandbox.peek();
+  if (sandbox === undefined) return;
+  const { on, question } = privacySwitch(sandbox);
+  if (question !== undefined && !confirm(question)) return;
+  await room.run("privacy", () =>
+    room.handle.setPrivacy({ controller: room.me, privacy: on ? "open" : "private" }),
   );
 }
 
 /** Takes the browser from the person who drives. */
-export async function takeOver(room: Room): Promise<void> {
+export async function takeOver(room: Room, inPrivate: boolean): Promise<void> {
   const taken = await room.run("take-over", () =>
-    room.handle.takeControl({ controller: room.me, force: true }),
+    room.handle.takeControl({ controller: room.me, force: true, ...privately(inPrivate) }),
   );
   if (taken) room.takeOverAsked.value = false;
 }

@@ -37,6 +37,8 @@ export class Room {
   });
   readonly youHold = computed(() => this.connected.value && this.control.value?.youHold === true);
   readonly youDrive = computed(() => this.connected.value && this.control.value?.youDrive === true);
+  /** Another person drives in private: there is nothing of the page to show (G3). */
+  readonly hidden = computed(() => this.control.value?.hidden === true);
   readonly activeTab = computed(() => this.tabs.value.find((tab) => tab.active));
 
   readonly #ends: (() => void)[] = [];
@@ -90,6 +92,7 @@ export class Room {
       this.tabs.value = update.tabs;
       this.dialog.value = update.dialog;
       this.connected.value = update.connected;
+      if (this.hidden.value) this.picture.forget();
       // Another life of this name: the gateway came back without its memory, or the sandbox was made anew.
       if (previous === undefined || previous.createdAt !== update.sandbox.createdAt) {
         const known = update.event !== undefined && !/^(?:handoff|sandbox)\./.test(update.event.type);

@@ -1,10 +1,13 @@
+import { Icon } from "../components/icon.tsx";
 import { ACTION_LABELS, type Action } from "../lib/control-view.ts";
 import type { Room } from "../state/room.ts";
 import { act } from "../state/room-actions.ts";
 
 const BUSY_LABELS: Readonly<Record<Action, string>> = {
   accept: "Accepting…",
+  "accept-private": "Accepting…",
   "take-control": "Taking control…",
+  "take-private": "Taking control…",
   done: "Handing back…",
   "give-back": "Giving back…",
   cancel: "Cancelling…",
@@ -14,14 +17,22 @@ const BUSY_LABELS: Readonly<Record<Action, string>> = {
 /** Only what somebody waits for stands out; taking the browser from others does not. */
 const FIRST_LOOK: Readonly<Record<Action, string>> = {
   accept: "primary",
+  "accept-private": "",
   done: "primary",
   "give-back": "primary",
   "take-control": "",
+  "take-private": "",
   "take-over": "",
   cancel: "quiet",
 };
 
 const TO_THE_QUEUE = "Put the request back into the queue, for another person";
+/** The whole sentence of a button whose label needs the one beside it. */
+const FULL_LABELS: Partial<Readonly<Record<Action, string>>> = {
+  "accept-private": "Accept privately",
+  "take-private": "Take control privately",
+};
+const IN_PRIVATE = "Only you will see the page while you drive";
 
 /** What this person can do now, the likeliest first in reading order and last in the row: nearest to the thumb. */
 export function Actions({ room }: { room: Room }) {
@@ -34,6 +45,10 @@ export function Actions({ room }: { room: Room }) {
       return sandbox?.control.mode === "human" ? "Give back to the agent" : "Back to the queue";
     return ACTION_LABELS[action];
   };
+  const hint = (action: Action): string | undefined => {
+    if (action === "accept-private" || action === "take-private") return IN_PRIVATE;
+    return action === "give-back" && sandbox?.control.mode === "shared" ? TO_THE_QUEUE : undefined;
+  };
   const busy = room.busy.value;
   return (
     <div class="actions" role="group" aria-label="Actions" id="viewer-actions">
@@ -43,11 +58,13 @@ export function Actions({ room }: { room: Room }) {
           type="button"
           data-testid={action}
           class={`button ${index === 0 && !control.draining ? FIRST_LOOK[action] : action === "cancel" ? "quiet" : ""}`}
-          title={action === "give-back" && sandbox?.control.mode === "shared" ? TO_THE_QUEUE : undefined}
+          title={hint(action)}
+          aria-label={FULL_LABELS[action]}
           disabled={busy !== undefined || !room.connected.value}
           aria-expanded={action === "done" ? room.donePanelOpen.value : undefined}
           onClick={() => act(room, action)}
         >
+          {(action === "accept-private" || action === "take-private") && <Icon name="lock" />}
           {busy === action ? BUSY_LABELS[action] : label(action)}
         </button>
       ))}

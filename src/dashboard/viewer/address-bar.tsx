@@ -66,7 +66,7 @@ export function AddressBar({ room }: { room: Room }) {
         spellcheck={false}
         readOnly={!driving}
         value={draft.value ?? tab?.url ?? ""}
-        placeholder={tab === undefined ? "No page" : "Address"}
+        placeholder={room.hidden.value ? "Hidden" : tab === undefined ? "No page" : "Address"}
         onFocus={(event) => driving && event.currentTarget.select()}
         onInput={(event) => (draft.value = event.currentTarget.value)}
         onBlur={() => (draft.value = undefined)}

@@ -1,4 +1,6 @@
 import { Countdown } from "../components/time.tsx";
+import { PrivacySwitch } from "./privacy-switch.tsx";
+import { waitingWords } from "../lib/agent-words.ts";
 import type { Room } from "../state/room.ts";
 
 /** Who drives, in one sentence, and what runs out. */
@@ -15,6 +17,8 @@ export function ControlBanner({ room }: { room: Room }) {
   const { handoff } = sandbox;
   const connected = room.connected.value;
   const open = handoff?.status === "pending" || handoff?.status === "accepted";
+  const { youHold, draining } = control;
+  const waiting = youHold && !draining ? waitingWords(room.members.value) : undefined;
   const graceUntil = sandbox.control.graceUntil;
   return (
     <section
@@ -38,6 +42,12 @@ export function ControlBanner({ room }: { room: Room }) {
           {open && handoff.expiresAt !== undefined && (
             <Countdown until={handoff.expiresAt} label="Expires in" />
           )}
+          {waiting !== undefined && (
+            <span class="banner-waiting tabular" title={`${waiting.lead}${waiting.rest}`}>
+              {waiting.lead}
+              <span class="banner-rest">{waiting.rest}</span>
+            </span>
+          )}
           {room.youDrive.value && (
             <span class="keyboard-hint">
               <kbd>Shift</kbd> <kbd>Esc</kbd> leaves the page
@@ -45,6 +55,7 @@ export function ControlBanner({ room }: { room: Room }) {
           )}
         </p>
       </div>
+      {youHold && <PrivacySwitch room={room} />}
     </section>
   );
 }

@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { MAX_NOTE_LENGTH } from "../../../protocol/handoff.ts";
+import { PrivacyLine } from "../components/privacy-line.tsx";
 import type { Room } from "../state/room.ts";
 import { finish } from "../state/room-actions.ts";
 
@@ -86,6 +87,9 @@ function DoneForm({ room, prompt }: { room: Room; prompt: string | undefined }) 
             <span>nowhere: I keep driving</span>
           </label>
         </fieldset>
+        {room.control.value?.private === true && !keepControl.value && (
+          <PrivacyLine text="The agent sees the page again, as you leave it. Log out, or close what it should not see." />
+        )}
         <div class="panel-actions">
           <button type="button" class="button" onClick={close}>
             Not yet

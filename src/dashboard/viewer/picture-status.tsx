@@ -11,6 +11,7 @@ const WORDS: Readonly<Record<PictureState, string>> = {
   reconnecting: "Browser reconnecting",
   gone: "Browser gone",
   none: "No browser",
+  hidden: "Hidden",
   offline: "Offline",
 };
 

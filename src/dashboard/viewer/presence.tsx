@@ -1,4 +1,6 @@
+import type { Control } from "../../../protocol/control.ts";
 import { initials } from "../lib/names.ts";
+import { heldWords, policyWords } from "../lib/agent-words.ts";
 import { groupMembers, type Person } from "../lib/members.ts";
 import type { Room } from "../state/room.ts";
 import { passTo } from "../state/room-actions.ts";
@@ -6,7 +8,8 @@ import { passTo } from "../state/room-actions.ts";
 /** Who is in the room. Who drives can pass control on to another person. */
 export function Presence({ room }: { room: Room }) {
   const people = groupMembers(room.members.value, room.me);
-  const controller = room.sandbox.value?.control.controller;
+  const control = room.sandbox.value?.control;
+  const controller = control?.controller;
   const driving = room.youDrive.value;
   const draining = room.control.value?.draining === true;
   return (
@@ -16,17 +19,22 @@ export function Presence({ room }: { room: Room }) {
       </h2>
       <ul class="presence" data-testid="presence">
         {people.map((person) => (
-          <li key={`${person.role}/${person.name}`}>
+          <li key={person.key} class={person.cdp && "is-tall"}>
             <span class={`avatar role-${person.role}`} aria-hidden="true">
               {initials(person.name)}
             </span>
-            <span class="presence-name">
-              {person.name}
-              {person.me && <span class="meta"> you</span>}
-            </span>
-            <span class="meta presence-role">
-              {stateOf(person, controller, draining)}
-              {person.count > 1 && ` ×${person.count}`}
+            <span class="presence-words">
+              <span class="presence-line">
+                <span class="presence-name">
+                  {person.name}
+                  {person.me && <span class="meta"> you</span>}
+                </span>
+                <span class="meta presence-role">
+                  {stateOf(person, controller, draining)}
+                  {person.count > 1 && ` ×${person.count}`}
+                </span>
+              </span>
+              {person.cdp && control && <AgentLines cdp={person.cdp} control={control} me={room.me} />}
             </span>
             {driving && !person.me && person.mayDrive && (
               <button
@@ -46,7 +54,23 @@ export function Presence({ room }: { room: Room }) {
   );
 }
 
+/** An agent that drives over CDP: what becomes of its commands, and whether some wait. */
+function AgentLines({ cdp, control, me }: { cdp: NonNullable<Person["cdp"]>; control: Control; me: string }) {
+  const held = heldWords(cdp.held, control, me);
+  return (
+    <>
+      <span class="meta">{policyWords(cdp.policy, control)}</span>
+      {held !== undefined && (
+        <span class="presence-held tabular" data-testid="held">
+          {held}
+        </span>
+      )}
+    </>
+  );
+}
+
 function stateOf(person: Person, controller: string | undefined, draining: boolean): string {
   if (person.name === controller && person.mayDrive) return draining ? "drives next" : "drives";
+  if (person.cdp) return "agent, CDP";
   return person.role === "operator" && person.watching ? "watching" : person.role;
 }

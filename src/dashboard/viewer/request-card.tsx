@@ -1,5 +1,7 @@
 import { Ago } from "../components/time.tsx";
+import { PrivacyLine } from "../components/privacy-line.tsx";
 import { REASON_LABELS } from "../lib/control-view.ts";
+import { ASKS_FOR_PRIVACY } from "../lib/privacy.ts";
 import type { Room } from "../state/room.ts";
 
 const ENDED = {
@@ -41,6 +43,7 @@ export function RequestCard({ room }: { room: Room }) {
         </span>
       </p>
       <p class="request-message">{handoff.message}</p>
+      {handoff.privacy === "private" && status === "pending" && <PrivacyLine text={ASKS_FOR_PRIVACY} />}
       {handoff.resumePrompt !== undefined && (
         <details class="request-prompt" open={open}>
           <summary>Resume prompt</summary>

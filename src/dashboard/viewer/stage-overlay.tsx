@@ -6,7 +6,7 @@ interface Words {
   readonly text: string;
 }
 
-const WORDS: Readonly<Record<Exclude<PictureState, "live">, Words>> = {
+const WORDS: Readonly<Record<Exclude<PictureState, "live" | "hidden">, Words>> = {
   waiting: { title: "Waiting for the first picture", text: "It comes as soon as the browser has drawn one." },
   stalled: {
     title: "The picture has stalled",
@@ -32,7 +32,7 @@ const WORDS: Readonly<Record<Exclude<PictureState, "live">, Words>> = {
 
 /** Lies over a picture that is not live, and says why (P2). */
 export function StageOverlay({ room, state }: { room: Room; state: PictureState }) {
-  if (state === "live") return null;
+  if (state === "live" || state === "hidden") return null;
   if (state === "waiting" && room.picture.viewport.value !== undefined) return null;
   const { title, text } = WORDS[state];
   return (

@@ -10,6 +10,7 @@ import type { Room } from "../state/room.ts";
 import { showToast } from "../state/toasts.ts";
 import { pageVisible } from "../state/visible.ts";
 import { explainNotDriving } from "./explain.ts";
+import { Curtain } from "./curtain.tsx";
 import { PageDialog } from "./page-dialog.tsx";
 import { StageOverlay } from "./stage-overlay.tsx";
 
@@ -24,22 +25,29 @@ export function Stage({ room, state }: { room: Room; state: ReadonlySignal<Pictu
   const { picture } = room;
   const driving = room.youDrive.value;
   const visible = pageVisible.value;
+  const hidden = room.hidden.value;
   const viewport = picture.viewport.value;
 
   useEffect(() => (canvas.current ? picture.attach(canvas.current) : undefined), [picture]);
-  useEffect(() => (visible ? picture.play(room.handle, PREVIEW) : undefined), [room, picture, visible]);
+  useEffect(
+    () => (visible && !hidden ? picture.play(room.handle, PREVIEW) : undefined),
+    [room, picture, visible, hidden],
+  );
   useEffect(() => listen(room, canvas.current, keys.current, (text) => (composing.value = text)), [room]);
   useEffect(() => {
     if (viewport === undefined) return;
     frame.current?.style.setProperty("--picture-aspect", `${viewport.width} / ${viewport.height}`);
   }, [viewport]);
   useEffect(() => {
-    // The button that gave control is gone; with a mouse at hand the page is what one wants to type into next.
-    if (driving && matchMedia("(pointer: fine)").matches) keys.current?.focus({ preventScroll: true });
+    // The button that gave control is gone; with a mouse at hand the page is what one wants to type into next. The
+    // switch for privacy stays: who came to it with the keyboard is not thrown out of it.
+    const atSwitch = document.activeElement?.matches(".privacy-switch:focus-visible") === true;
+    if (driving && !atSwitch && matchMedia("(pointer: fine)").matches)
+      keys.current?.focus({ preventScroll: true });
   }, [driving]);
 
   const tab = room.activeTab.value;
-  const dim = state.value !== "live" && state.value !== "waiting";
+  const dim = state.value !== "live" && state.value !== "waiting" && state.value !== "hidden";
   return (
     <section
       ref={frame}
@@ -51,6 +59,7 @@ export function Stage({ room, state }: { room: Room; state: ReadonlySignal<Pictu
         data-testid="viewer-canvas"
         data-state={state.value}
         role="img"
+        aria-hidden={hidden}
         tabIndex={-1}
         aria-label={`${dim ? "Last" : "Live"} picture of ${tab?.title || tab?.url || "the page"}`}
         onFocus={() => keys.current?.focus({ preventScroll: true })}
@@ -84,7 +93,7 @@ export function Stage({ room, state }: { room: Room; state: ReadonlySignal<Pictu
           </button>
         )}
       </div>
-      <StageOverlay room={room} state={state.value} />
+      {hidden ? <Curtain room={room} /> : <StageOverlay room={room} state={state.value} />}
       <PageDialog room={room} />
     </section>
   );

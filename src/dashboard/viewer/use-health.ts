@@ -27,7 +27,7 @@ export function usePictureHealth(room: Room): {
       const browser = room.sandbox.peek()?.browser?.status;
       const known = room.sandbox.peek() !== undefined;
       state.value = known
-        ? pictureState(picture.facts, browser, room.connected.peek(), Date.now())
+        ? pictureState(picture.facts, browser, room.connected.peek(), Date.now(), room.hidden.peek())
         : "waiting";
       stats.value = {
         fps: picture.fps,

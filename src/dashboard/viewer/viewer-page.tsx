@@ -1,6 +1,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { DegradedNotice } from "../components/degraded-notice.tsx";
+import { PrivacyLine } from "../components/privacy-line.tsx";
 import { TopBar } from "../components/top-bar.tsx";
 import { client } from "../state/connection.ts";
 import { Room } from "../state/room.ts";
@@ -53,6 +54,11 @@ export function ViewerPage({ sandboxId, embedded }: { sandboxId: string; embedde
               <Actions room={room} />
               <DonePanel room={room} />
             </div>
+            {control?.youHold === true && control.private && (
+              <div class="private-strip">
+                <PrivacyLine text="Only you see this page. The agent and other viewers don’t." />
+              </div>
+            )}
             <div class="browser-bar">
               <TabStrip room={room} />
               <AddressBar room={room} />

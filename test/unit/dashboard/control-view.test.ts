@@ -11,12 +11,13 @@ describe("control as the page shows it", () => {
   it("says that the agent drives, and lets a person take over", () => {
     const view = viewControl(aSandbox(), "anna");
     expect(view).toMatchObject({ tone: "agent", headline: "The agent is driving", youDrive: false });
-    expect(view.actions).toEqual(["take-control"]);
+    expect(view.actions).toEqual(["take-control", "take-private"]);
   });
 
   it("waits for a person while a handoff is pending, and nobody drives", () => {
     const view = viewControl(aSandbox({ control: shared("active"), handoff: aHandoff() }), "anna");
-    expect(view).toMatchObject({ tone: "waiting", youDrive: false, actions: ["accept", "cancel"] });
+    expect(view).toMatchObject({ tone: "waiting", youDrive: false });
+    expect(view.actions).toEqual(["accept", "accept-private", "cancel"]);
   });
 
   it("C2: does not let the controller drive before the drain is over", () => {
@@ -63,6 +64,66 @@ describe("control as the page shows it", () => {
     });
     const draining = aSandbox({ control: shared("draining", "ben"), handoff: accepted("ben") });
     expect(whyNotDriving(draining, "ben").action).toBeUndefined();
+  });
+});
+
+describe("G3: a private page", () => {
+  const hidden = { ...shared("active", "Anna"), privacy: "private" } as const;
+  const withAnna = aSandbox({ control: hidden, handoff: accepted("Anna") });
+
+  it("is hidden from everybody but the controller, and says so in their words", () => {
+    expect(viewControl(withAnna, "Anna")).toMatchObject({
+      private: true,
+      hidden: false,
+      youDrive: true,
+      badge: "You drive in private",
+      headline: "You are driving in private",
+    });
+    expect(viewControl(withAnna, "ben")).toMatchObject({
+      private: true,
+      hidden: true,
+      badge: "Anna drives in private",
+      headline: "Anna is driving in private",
+      actions: ["take-over"],
+    });
+    expect(whyNotDriving(withAnna, "ben")).toEqual({
+      text: "Anna is driving in private. Nobody else sees the page.",
+      action: "take-over",
+    });
+  });
+
+  it("is hidden from the first moment of the drain, and from everybody while nobody holds it", () => {
+    const draining = aSandbox({ control: { ...hidden, phase: "draining" }, handoff: accepted("Anna") });
+    expect(viewControl(draining, "ben")).toMatchObject({ hidden: true, draining: true });
+    expect(viewControl(draining, "ben").headline).toMatch(/^Anna takes over in private/);
+    const returned = aSandbox({
+      control: { ...shared("active"), privacy: "private" },
+      handoff: aHandoff({ privacy: "private" }),
+    });
+    expect(viewControl(returned, "Anna")).toMatchObject({ hidden: true, tone: "waiting" });
+  });
+
+  it("an open page is hidden from nobody", () => {
+    for (const me of ["Anna", "ben"]) {
+      const open = aSandbox({ control: shared("active", "Anna"), handoff: accepted("Anna") });
+      expect(viewControl(open, me)).toMatchObject({ private: false, hidden: false });
+    }
+    expect(viewControl(aSandbox(), "ben")).toMatchObject({ private: false, hidden: false });
+  });
+
+  it("offers to begin in private only where that is a choice", () => {
+    const asked = aSandbox({ control: shared("active"), handoff: aHandoff({ privacy: "private" }) });
+    expect(viewControl(asked, "anna").actions).toEqual(["accept", "cancel"]);
+    const stays = { ...shared("active"), privacy: "private" } as const;
+    expect(viewControl(aSandbox({ control: stays, handoff: aHandoff() }), "anna").actions).toEqual([
+      "accept",
+      "cancel",
+    ]);
+    expect(viewControl(aSandbox({ control: stays }), "anna").actions).toEqual(["take-control"]);
+    expect(viewControl(aSandbox({ control: shared("active") }), "anna").actions).toEqual([
+      "take-control",
+      "take-private",
+    ]);
   });
 });
 

@@ -48,6 +48,40 @@ describe("events in words", () => {
     expect(describeEvent(anEvent("handoff.returned"), "ben").text).toMatch(/stayed away/);
   });
 
+  it("G3: says who hid and who showed the page, and which takeover was private from the start", () => {
+    const open = { mode: "human", phase: "draining", controller: "anna", since: T0 } as const;
+    const hidden = { ...open, privacy: "private" } as const;
+    const said = (type: "control.privacy" | "control.taken" | "handoff.accepted", control: typeof open) =>
+      ["anna", "ben"].map((me) => describeEvent(anEvent(type, { by: anna, changes: { control } }), me).text);
+    expect(said("control.privacy", hidden)).toEqual([
+      "You hid the page from everybody else",
+      "anna hid the page from everybody else",
+    ]);
+    expect(said("control.privacy", open)).toEqual([
+      "You showed the page again",
+      "anna showed the page again",
+    ]);
+    expect(said("control.taken", hidden)).toEqual([
+      "You took control, in private",
+      "anna took control, in private",
+    ]);
+    expect(said("control.taken", open)[0]).toBe("You took control");
+    expect(said("handoff.accepted", hidden)[1]).toBe("anna accepted, in private");
+    const handoff = aHandoff({ privacy: "private" });
+    const asked = anEvent("handoff.requested", { by: agent, changes: { handoff } });
+    expect(describeEvent(asked, "anna").text).toBe("The agent asked for a person: sign-in code, in private");
+    const past = describePast(aSandbox({ control: { ...hidden, since: T0 + 1 }, handoff }), "ben");
+    expect(past.map(({ text }) => text)).toEqual([
+      "Sandbox created",
+      "A person was asked for: sign-in code, in private",
+      "anna has the browser, in private",
+    ]);
+    const accepted = aHandoff({ ...handoff, status: "accepted", controller: "anna", acceptedAt: T0 + 1 });
+    expect(describePast(aSandbox({ handoff: accepted }), "ben").at(-1)?.text).toBe(
+      "anna accepted, in private",
+    );
+  });
+
   it("says who can drive once the drain is over", () => {
     const control = { mode: "shared", phase: "active", since: T0 } as const;
     const active = (changes: typeof control & { controller?: string }) =>

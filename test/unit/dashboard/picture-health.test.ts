@@ -46,6 +46,16 @@ describe("P2: a picture that has stopped is never shown as live", () => {
     expect(pictureState(live, undefined, true, 10_000)).toBe("none");
     expect(pictureState(live, "gone", false, 10_000)).toBe("offline");
   });
+
+  it("G3: calls a hidden picture hidden, whatever came of it before, unless there is no browser or no gateway", () => {
+    for (const facts of [live, { ...live, alive: false }, { ...live, shownSeq: undefined }]) {
+      expect(pictureState(facts, "live", true, 10_000, true)).toBe("hidden");
+      expect(pictureState(facts, "reconnecting", true, 10_000, true)).toBe("hidden");
+      expect(pictureState(facts, "gone", true, 10_000, true)).toBe("gone");
+      expect(pictureState(facts, undefined, true, 10_000, true)).toBe("none");
+      expect(pictureState(facts, "live", false, 10_000, true)).toBe("offline");
+    }
+  });
 });
 
 describe("frame rate", () => {

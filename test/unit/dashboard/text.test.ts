@@ -90,6 +90,20 @@ describe("filtering sandboxes", () => {
 });
 
 describe("who is here", () => {
+  it("G1: lists an agent's CDP sockets by policy, with all of their commands that wait", () => {
+    const socket = (connectionId: string, policy: "hold" | "observe", held: number) =>
+      ({ connectionId, name: "bot", role: "agent", watching: false, cdp: { policy, held } }) as const;
+    const sdk = { connectionId: "0", name: "bot", role: "agent", watching: false } as const;
+    const members = [sdk, socket("1", "hold", 2), socket("2", "observe", 0), socket("3", "hold", 1)];
+    const people = groupMembers(members, "anna");
+    expect(people.map(({ cdp, count, mayDrive }) => [cdp, count, mayDrive])).toEqual([
+      [undefined, 1, false],
+      [{ policy: "hold", held: 3 }, 2, false],
+      [{ policy: "observe", held: 0 }, 1, false],
+    ]);
+    expect(new Set(people.map(({ key }) => key)).size).toBe(3);
+  });
+
   it("lists a person with two pages once, agents first, and marks oneself", () => {
     const member = (connectionId: string, name: string, role: "agent" | "operator", watching: boolean) => ({
       connectionId,
