@@ -189,8 +189,9 @@ export class FakeBrowserLink implements BrowserLink {
     return this.#tabs;
   }
 
+  /** Nobody listens there: what goes beside the link finds no browser. */
   get endpoint(): string | undefined {
-    return undefined;
+    return this.status === "live" ? "ws://127.0.0.1:0/devtools/browser/fake" : undefined;
   }
 
   async forgetConsole(): Promise<void> {}
@@ -200,6 +201,8 @@ export class FakeBrowserLink implements BrowserLink {
   }
 
   async version(): Promise<BrowserVersion> {
+    if (this.status !== "live")
+      throw new BrowserError("browser_unavailable", "The browser is not connected; wait until it is live");
     return {
       protocolVersion: "1.3",
       product: "Fake/1.0",

@@ -42,6 +42,8 @@ const FLAGS = [
   "--no-first-run",
   "--no-default-browser-check",
   "--disable-background-networking",
+  // Agents wait for a load event after `goBack`, and a page that is restored as it was fires none.
+  "--disable-back-forward-cache",
   "--disable-component-update",
   "--disable-sync",
   // Bars above the page ("unsupported flag", "restore pages?") would take part of its viewport.

@@ -4,6 +4,7 @@
  */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import { invalidMessage } from "../../protocol/codec.ts";
 import { BatonError } from "../../protocol/errors.ts";
 import { SandboxId } from "../../protocol/ids.ts";
 import type { Rooms } from "../room/rooms.ts";
@@ -55,7 +56,11 @@ export function devtools(app: OpenAPIHono, { store, rooms, publicUrl }: Devtools
       release();
     }
   };
-  const here = (c: Context): string => SandboxId.parse(c.req.param("id"));
+  const here = (c: Context): string => {
+    const id = SandboxId.safeParse(c.req.param("id"));
+    if (!id.success) throw invalidMessage(id.error, "The sandbox's id");
+    return id.data;
+  };
   const there = (c: Context): Promise<string> => sandboxOf(c, store);
   for (const slash of ["", "/"]) {
     app.get(`/v1/sandboxes/:id/cdp/json/version${slash}`, (c) => version(c, here(c)));

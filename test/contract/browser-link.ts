@@ -217,6 +217,20 @@ export function browserLinkContract(name: string, start: () => Promise<BrowserHa
       await link.drain();
     });
 
+    it("says what the browser is and where, only while it is live", async () => {
+      expect(link.endpoint).toMatch(/^wss?:\/\//);
+      const { protocolVersion, product } = await link.version();
+      expect(protocolVersion).toMatch(/^\d+\.\d+$/);
+      expect(product).toMatch(/^\w+\/[\d.]+$/);
+      expect(await link.cookieValues()).toBeInstanceOf(Set);
+      await link.forgetConsole();
+      await link.close();
+      expect(link.endpoint).toBeUndefined();
+      await expect(link.version()).rejects.toMatchObject({ code: "browser_unavailable" });
+      expect(await link.cookieValues()).toEqual(new Set());
+      await link.forgetConsole();
+    });
+
     it("is gone after close, and refuses input with browser_unavailable", async () => {
       await link.close();
       expect(link.status).toBe("gone");

@@ -234,7 +234,7 @@ export async function until(ask: () => Promise<string>, expected: RegExp, what: 
 }
 
 /** Outside the range from which outgoing connections take theirs, so that a restart finds it free. */
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   for (;;) {
     const port = 12_000 + Math.floor(Math.random() * 18_000);
     const server = createServer().listen(port, "127.0.0.1");
