@@ -5,12 +5,14 @@
  */
 import type { AgentPolicy } from "../../protocol/agent.ts";
 import type { CloseReason } from "../../protocol/errors.ts";
+import { GATE_PROOF_MS } from "../core/commands.ts";
 import type { Metrics } from "../ops/metrics.ts";
 import type { Channel } from "../room/channel.ts";
 import type { Gate, Known } from "../room/gate.ts";
 import type { Pipe, PipeHandler } from "../transport/transport.ts";
 import type { Command } from "./commands.ts";
 import { Drain } from "./drain.ts";
+import { markFocus } from "./focus-mark.ts";
 import { readCommand } from "./intake.ts";
 import { notDriving } from "./messages.ts";
 import { Reception } from "./reception.ts";
@@ -32,9 +34,13 @@ export interface AgentConnectionOptions {
   readonly baton: (command: Command, params: unknown) => void;
   /** The number of waiting commands changed. */
   readonly waiting: (count: number) => void;
+  /** Whether a dialog is open in this page. */
+  readonly isBlocked: (targetId: string) => boolean;
   /** What the gate knows has changed. */
   readonly known: (known: Known) => void;
   readonly sessionEnded: (sessionId: string) => void;
+  /** It ends because of this; for the log. */
+  readonly failed: (error: unknown) => void;
   /** The client is gone, or will be told nothing more. Called once. */
   readonly left: () => void;
   /** Nothing of it is under way: it may be forgotten. Called once, after `left`. */
@@ -63,6 +69,9 @@ export class AgentConnection implements Channel, PipeHandler {
   #pipe: Pipe | null = null;
   /** What came from the browser while it was not certain that the agent may see it. */
   #unseen: Buffer[] = [];
+  /** How often the gate was passed over, as far as this connection has heard. */
+  #passedOver = 0;
+  #drainingSince = -Infinity;
   /** The drain of this epoch is over: from then on only what the store confirmed counts. */
   #drainedEpoch = 0;
   #settling = false;
@@ -84,6 +93,7 @@ export class AgentConnection implements Channel, PipeHandler {
       sessions: this.#sessions,
       notDriving: (method) => (this.#reception.agentDrives ? null : notDriving(method, gate.known)),
       secrets: () => gate.secrets,
+      wasPrivate: () => gate.wasPrivate,
       agentDrives: () => this.#reception.agentDrives,
       show: (bytes) => this.#show(bytes),
       answered: (session, id) => this.#answered(session, id),
@@ -101,9 +111,14 @@ export class AgentConnection implements Channel, PipeHandler {
       close: (reason, detail) => this.close(reason, detail),
       baton: options.baton,
       waiting: options.waiting,
+      mark: (session) => void this.#mark(session),
+      quiet: (session) => this.#drain.quietOne(session),
       settle: () => this.#settle(),
     });
-    this.#drain = new Drain(upstream, this.#sessions);
+    this.#drain = new Drain(upstream, this.#sessions, () => {
+      this.close("resync", "a command of yours had no end while control changed; connect again");
+      upstream.terminate();
+    });
     this.#returning = new Returning({
       upstream,
       sessions: this.#sessions,
@@ -119,8 +134,9 @@ export class AgentConnection implements Channel, PipeHandler {
     // A drain that is under way already may be the end of a private time.
     const control = this.#gate.known?.control;
     if (!control || control.privacy || control.phase === "draining") this.#view.draw();
+    this.#passedOver = this.#gate.passedOver;
     this.#upstream.start({
-      message: (bytes) => this.#fromBrowser(bytes),
+      message: (bytes) => this.#guard(() => this.#fromBrowser(bytes)),
       drained: () => this.#pipe?.resume(),
       closed: () => this.#browserGone(),
     });
@@ -131,9 +147,11 @@ export class AgentConnection implements Channel, PipeHandler {
   // --- the client's side
 
   message(bytes: Buffer): void {
-    const command = readCommand(bytes, this.#sessions);
-    if (Buffer.isBuffer(command)) this.#show(command);
-    else this.#reception.receive(command);
+    this.#guard(() => {
+      const command = readCommand(bytes, this.#sessions);
+      if (Buffer.isBuffer(command)) this.#show(command);
+      else this.#reception.receive(command);
+    });
     if (this.#upstream.bufferedBytes > HIGH_WATER_BYTES) this.#pipe?.pause();
   }
 
@@ -152,6 +170,10 @@ export class AgentConnection implements Channel, PipeHandler {
 
   changed(): void {
     const { known } = this.#gate;
+    // Without a drain only where others did not wait for this gate.
+    if (known?.control.privacy && known.control.phase === "active") this.#view.draw();
+    // A client that hears that it drives again must find contexts that work.
+    if (this.#reception.agentDrives && !this.#view.curtained) this.#returning.renew();
     if (known) this.#options.known(known);
     if (this.#lingers && this.#reception.agentDrives) return this.#finish();
     // What waited for the store's word only, and may not go on now: refused, or it waits for control.
@@ -160,24 +182,34 @@ export class AgentConnection implements Channel, PipeHandler {
   }
 
   async drain(known: Known): Promise<void> {
-    this.#showUnseen();
+    this.#drainingSince = performance.now();
+    // What it is not certain of may be older than this drain, which it may have missed.
+    if (this.#unseen.length > 0 && !this.#gate.current) this.#view.draw();
+    this.#takeUnseen();
     // Answers must be read, whatever the client does.
     this.#upstream.resume();
     this.#view.watchPaused();
-    await this.#drain.quiet(known.control.privacy === "private");
+    await this.#quiet(known.control.privacy === "private");
     if (known.control.privacy === "private") this.#view.draw();
     this.#drainedEpoch = known.epoch;
   }
 
   async end(): Promise<void> {
-    this.#showUnseen();
+    if (this.#unseen.length > 0) this.#view.draw();
+    this.#takeUnseen();
     this.#upstream.resume();
     // A hung page must not keep a shutdown waiting for ever.
     const hung = setTimeout(() => this.#abandonSessions(), END_MS);
-    await this.#drain.quiet(false);
+    await this.#quiet(false);
     clearTimeout(hung);
     this.close("browser_gone");
     this.#finish();
+  }
+
+  #quiet(reads: boolean): Promise<void> {
+    // A dialog may be older than the session that it blocks.
+    this.pagesChanged();
+    return this.#drain.quiet(reads);
   }
 
   close(reason: CloseReason, detail?: string): void {
@@ -192,12 +224,18 @@ export class AgentConnection implements Channel, PipeHandler {
   }
 
   /** A dialog opened or closed in a page, as somebody else saw it. */
-  pageBlocked(targetId: string | undefined): void {
+  pagesChanged(): void {
     for (const session of this.#sessions.all()) {
-      session.blocked = targetId !== undefined && session.targetId === targetId;
+      const { targetId } = session;
+      session.blocked = targetId !== undefined && this.#options.isBlocked(targetId);
       if (session.blocked) session.excuse();
     }
     this.#drain.progress();
+  }
+
+  /** Ends at once, whatever is under way: the browser is not waited for any longer. */
+  cut(): void {
+    this.#upstream.terminate();
   }
 
   #answered(session: SessionState, id: number): void {
@@ -228,16 +266,33 @@ export class AgentConnection implements Channel, PipeHandler {
     this.#view.take(head, bytes);
   }
 
+  /** What does not do what it should ends this connection, and nothing else. */
+  #guard(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.#options.failed(error);
+      this.close("internal");
+      this.#upstream.terminate();
+    }
+  }
+
   /** G3: a gate that cannot prove that it is current does not know whether a person drives in private. */
   get #maySee(): boolean {
     if (this.#view.curtained) return true;
     const { known } = this.#gate;
-    if (known?.control.phase === "draining" && known.epoch !== this.#drainedEpoch) return true;
-    return this.#gate.current;
+    if (this.#gate.current) return true;
+    if (known?.control.phase !== "draining" || known.epoch === this.#drainedEpoch) return false;
+    // Nobody waits for this drain longer than for a gate's lease: by then another drives, perhaps in private.
+    if (performance.now() - this.#drainingSince >= GATE_PROOF_MS) this.#view.draw();
+    return true;
   }
 
-  #showUnseen(): void {
-    for (const bytes of this.#unseen.splice(0)) this.#view.take(peek(bytes), bytes);
+  /** Takes what came in uncertain times; if others did not wait for this gate in them, they may have been private. */
+  #takeUnseen(): void {
+    if (this.#gate.passedOver !== this.#passedOver) this.#view.draw();
+    this.#passedOver = this.#gate.passedOver;
+    for (const bytes of this.#unseen.splice(0)) this.#guard(() => this.#view.take(peek(bytes), bytes));
     if ((this.#pipe?.bufferedBytes ?? 0) <= HIGH_WATER_BYTES) this.#upstream.resume();
   }
 
@@ -247,7 +302,8 @@ export class AgentConnection implements Channel, PipeHandler {
     pipe.send(bytes);
     const unsent = pipe.bufferedBytes;
     if (unsent <= HIGH_WATER_BYTES) return;
-    if (!this.#drain.waits) this.#upstream.pause();
+    // A person's page must not wait for a client that does not read.
+    if (this.#reception.agentDrives && !this.#drain.waits) this.#upstream.pause();
     else if (unsent > MAX_UNSENT_BYTES) pipe.terminate();
   }
 
@@ -259,7 +315,13 @@ export class AgentConnection implements Channel, PipeHandler {
     if (this.#settling || this.#ended || this.#lingers) return;
     this.#settling = true;
     clearTimeout(this.#retry);
-    void this.#settleAll().finally(() => (this.#settling = false));
+    this.#settleAll()
+      .catch((error: unknown) =>
+        this.#guard(() => {
+          throw error;
+        }),
+      )
+      .finally(() => (this.#settling = false));
   }
 
   async #settleAll(): Promise<void> {
@@ -274,7 +336,7 @@ export class AgentConnection implements Channel, PipeHandler {
         this.#retry = setTimeout(() => this.#settle(), RETRY_MS);
         return;
       }
-      this.#showUnseen();
+      this.#takeUnseen();
       await this.#goOn();
     }
   }
@@ -299,6 +361,15 @@ export class AgentConnection implements Channel, PipeHandler {
     if (this.#reception.commands.count > 0 && this.#reception.agentDrives) this.#settleAgain = true;
   }
 
+  /** A page that opened since the agent was stopped was not marked then. */
+  async #mark(session: SessionState): Promise<void> {
+    if (session.mark !== undefined || session.marking || !session.isPage || session.gone) return;
+    session.marking = true;
+    const mark = await markFocus(this.#upstream, session.id);
+    session.marking = false;
+    if (session.waiting > 0 && !this.#reception.agentDrives) session.mark ??= mark;
+  }
+
   // --- the end
 
   /** Nothing of them will be answered. */
@@ -319,7 +390,7 @@ export class AgentConnection implements Channel, PipeHandler {
    */
   async #quit(): Promise<void> {
     this.#upstream.resume();
-    await this.#drain.quiet(false);
+    await this.#quiet(false);
     if (this.#reception.agentDrives || !this.#gate.known) return this.#finish();
     this.#view.draw();
     this.#view.letGo();

@@ -143,9 +143,15 @@ export class Agents {
         takesPrompts: () => member.takePrompts(),
       },
     });
-    const blocked = (): void =>
-      connection.pageBlocked(link.dialog ? link.tabs.find(({ active }) => active)?.tabId : undefined);
-    const unsubscribe = link.subscribe({ dialog: blocked, tabs: blocked });
+    // Also a dialog of a page that the agent gets no events of.
+    const shows = (targetId: string): boolean =>
+      link.dialog !== null && link.tabs.some(({ active, tabId }) => active && tabId === targetId);
+    const unsubscribe = link.subscribe({
+      dialog: () => connection.pagesChanged(),
+      tabs: () => connection.pagesChanged(),
+      // Nobody waits for the browser any longer.
+      status: (status) => void (status === "gone" && connection.cut()),
+    });
     const connection = new AgentConnection({
       upstream,
       gate,
@@ -153,8 +159,10 @@ export class Agents {
       root: given.page === undefined ? { type: "browser" } : { type: "page", targetId: given.page },
       metrics,
       baton: (command, params) => domain.command(command, params),
+      failed: (error) => log.error({ err: error, sandboxId }, "an agent's connection failed, and was ended"),
       sessionEnded: (sessionId) => domain.forget(sessionId),
       waiting: (count) => member.waiting(count),
+      isBlocked: shows,
       known: (known) => domain.changed(known),
       left: () => {
         domain.close();

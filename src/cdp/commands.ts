@@ -150,6 +150,7 @@ function alone(bytes: Buffer): Buffer {
 }
 
 const UNDERSTOOD: ReadonlySet<string> = new Set([
+  "Target.detachFromTarget",
   "Network.getResponseBody",
   "Network.getRequestPostData",
   "Network.searchInResponseBody",

@@ -3,6 +3,7 @@
  * the page must not notice.
  */
 import { KeptEvents, type TargetInfo } from "./kept-events.ts";
+import { ShownRequests } from "./shown-requests.ts";
 
 /** Requests of the private time that are remembered, so that nothing of them passes later. */
 const MAX_REQUESTS = 50_000;
@@ -18,11 +19,16 @@ export class Curtain {
   readonly #kept = new KeptEvents();
   /** Requests that were begun behind the curtain. */
   readonly #requests: Set<string>;
+  readonly #shown: Pick<ShownRequests, "has">;
   #overflowed = false;
 
-  /** @param requests those of earlier private times */
-  constructor(requests: Set<string> = new Set()) {
+  /**
+   * @param requests those of earlier private times
+   * @param shown those that the client knows of: it may hear how they end, and nothing else
+   */
+  constructor(requests: Set<string> = new Set(), shown: Pick<ShownRequests, "has"> = new ShownRequests()) {
     this.#requests = requests;
+    this.#shown = shown;
   }
 
   /** The client missed more than it can be told: it must connect anew. */
@@ -40,6 +46,7 @@ export class Curtain {
       this.#network(method, params, sessionId);
       return [];
     }
+    if (method.endsWith(".downloadWillBegin") && typeof params.guid === "string") this.#begun(params.guid);
     this.#kept.take(method, params, sessionId);
     switch (method) {
       case "Target.attachedToTarget":
@@ -71,23 +78,16 @@ export class Curtain {
     const id = params.requestId;
     if (typeof id !== "string") return;
     const ends = method === "Network.loadingFinished" || method === "Network.loadingFailed";
-    if (ends && !this.#requests.has(id)) {
-      this.#kept.ending(method, params, sessionId);
-    } else if (BEGINNINGS.has(method)) {
-      if (this.#requests.size >= MAX_REQUESTS) this.#overflowed = true;
-      else this.#requests.add(id);
-    }
+    if (ends && this.#shown.has(id)) this.#kept.ending(method, params, sessionId);
+    else if (!ends) this.#begun(id);
+  }
+
+  #begun(id: string): void {
+    if (this.#requests.has(id)) return;
+    if (this.#requests.size >= MAX_REQUESTS) this.#overflowed = true;
+    else this.#requests.add(id);
   }
 }
-
-const BEGINNINGS: ReadonlySet<string> = new Set([
-  "Network.requestWillBeSent",
-  "Network.requestWillBeSentExtraInfo",
-  "Network.webSocketCreated",
-  "Network.webTransportCreated",
-  "Network.directTCPSocketCreated",
-  "Network.directUDPSocketCreated",
-]);
 
 /** Lets a target begin that waits for a client which is not told of it yet. */
 export function beginning({ sessionId, targetInfo, waitingForDebugger }: Record<string, unknown>): Answer[] {

@@ -5,17 +5,23 @@ import type { Sessions } from "./sessions.ts";
 import type { Outstanding, SessionState } from "./session-state.ts";
 import type { Upstream } from "./upstream.ts";
 
-/** A server may keep a navigation waiting for ever; after this it is given up, so that the person need not wait. */
-const NAVIGATION_MS = 5_000;
+/**
+ * How long a command may take. A server may keep a navigation waiting for ever: after this it is stopped, so that the
+ * person need not wait.
+ */
+const PATIENCE_MS = 5_000;
 /** How long readings that are under way may take before a private takeover begins; later answers are withheld. */
 const READS_MS = 1_000;
 
 export class Drain {
   readonly #upstream: Upstream;
   readonly #sessions: Sessions;
+  readonly #onEndless: () => void;
   readonly #watchers = new Set<() => void>();
 
-  constructor(upstream: Upstream, sessions: Sessions) {
+  /** @param onEndless a command has no end: its connection must, which ends the command */
+  constructor(upstream: Upstream, sessions: Sessions, onEndless: () => void) {
+    this.#onEndless = onEndless;
     this.#upstream = upstream;
     this.#sessions = sessions;
   }
@@ -28,6 +34,11 @@ export class Drain {
   /** A command was answered, or needs no answer any more. */
   progress(): void {
     for (const check of this.#watchers) check();
+  }
+
+  /** The same for one session, before it is given up: what it sent is under way without it too. */
+  async quietOne(session: SessionState): Promise<void> {
+    await this.#quiet(session, false);
   }
 
   /** @param reads wait a little for readings too */
@@ -50,14 +61,14 @@ export class Drain {
     if (driving.some(({ done }) => !done)) await this.#page(session, "Runtime.evaluate", { expression: "0" });
     for (const { method, params } of session.hitChecks.disarm()) await this.#page(session, method, params);
     for (const { method, params } of session.pressed.lift()) await this.#page(session, method, params);
-    if (session.acted && session.isPage && !this.#isBlocked(session)) {
-      session.acted = false;
+    // Also where it has not acted yet: another session of the same agent may have, and it may send before it is stopped.
+    if (session.isPage && session.mark === undefined && !this.#isBlocked(session)) {
       session.mark = await this.#unlessBlocked(session, markFocus(upstream, id));
     }
     if (!reads) return;
-    // A trace records what the person does.
-    if (session.tracing) upstream.post("Tracing.end", {}, id);
-    session.tracing = false;
+    // What is recorded would tell what the person does.
+    for (const method of session.recorders.keys()) upstream.post(method, {}, id);
+    session.recorders.clear();
     const readings = sent.filter(({ drives, method }) => !drives && !mayLinger(method));
     let timer: NodeJS.Timeout | undefined;
     let over = false;
@@ -70,12 +81,23 @@ export class Drain {
   }
 
   async #answered(commands: readonly Outstanding[], session: SessionState): Promise<void> {
+    if (commands.every(({ done }) => done)) return;
     const navigates = commands.some(({ method, done }) => method === "Page.navigate" && !done);
-    const timer = navigates
-      ? setTimeout(() => this.#upstream.post("Page.stopLoading", {}, session.id), NAVIGATION_MS)
-      : undefined;
+    const patience = setTimeout(() => {
+      if (navigates) this.#upstream.post("Page.stopLoading", {}, session.id);
+      else void this.#endlessCommand(session, commands);
+    }, PATIENCE_MS);
     await this.#until(() => commands.every(({ done }) => done));
-    clearTimeout(timer);
+    clearTimeout(patience);
+  }
+
+  /** A page that answers, but not to these, has been given work without end; a page that hangs is waited for. */
+  async #endlessCommand(session: SessionState, commands: readonly Outstanding[]): Promise<void> {
+    const probe = session.hasScripts
+      ? this.#upstream.command("Runtime.evaluate", { expression: "0" }, session.id)
+      : this.#upstream.command("Browser.getVersion", {});
+    await probe.catch(() => {});
+    if (commands.some(({ done }) => !done)) this.#onEndless();
   }
 
   async #page(session: SessionState, method: string, params: object): Promise<void> {
@@ -100,8 +122,8 @@ export class Drain {
     return result;
   }
 
-  #isBlocked({ gone, dialog, blocked }: SessionState): boolean {
-    return gone || blocked || dialog !== null;
+  #isBlocked({ gone, dialog, behind, blocked }: SessionState): boolean {
+    return gone || blocked || dialog !== null || (behind !== null && behind.dialog !== null);
   }
 
   #until(condition: () => boolean): Promise<void> {

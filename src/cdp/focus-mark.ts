@@ -25,15 +25,20 @@ const MARK = `(() => {
     start = element?.selectionStart ?? null;
     end = element?.selectionEnd ?? null;
   } catch {}
-  const range = getSelection()?.rangeCount ? getSelection().getRangeAt(0).cloneRange() : null;
+  const selection = element?.getRootNode().getSelection?.() ?? getSelection();
+  const range = selection?.rangeCount ? selection.getRangeAt(0).cloneRange() : null;
   return { element, value, start, end, range };
 })()`;
 
 const RESTORE = `function () {
   const { element, value, start, end, range } = this;
-  if (!element || !element.isConnected) return false;
+  if (!element?.isConnected || !element.ownerDocument.defaultView) return false;
   if (element !== element.ownerDocument.body) element.focus({ preventScroll: true });
-  else document.activeElement?.blur?.();
+  else {
+    document.activeElement?.blur?.();
+    // What is typed goes where the selection is, also without a focus.
+    document.getSelection()?.removeAllRanges();
+  }
   if (value !== undefined && start !== null) {
     const all = start === 0 && end === value.length;
     try {
@@ -42,7 +47,7 @@ const RESTORE = `function () {
       else element.setSelectionRange(element.value.length, element.value.length);
     } catch {}
   } else if (element.isContentEditable && range && range.startContainer.isConnected) {
-    const selection = element.ownerDocument.getSelection();
+    const selection = element.getRootNode().getSelection?.() ?? element.ownerDocument.getSelection();
     selection.removeAllRanges();
     selection.addRange(range);
   }

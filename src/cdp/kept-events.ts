@@ -63,6 +63,40 @@ export class KeptEvents {
     return this.#kept.length < before;
   }
 
+  /** The oldest that satisfies `is`. */
+  find(is: (kept: Kept) => boolean): Kept | undefined {
+    return this.#kept.find(is);
+  }
+
+  /** What happened in a session, and in those that were attached through it. */
+  dropSession(session: unknown): void {
+    const inside = this.#kept.filter(({ sessionId }) => sessionId === session);
+    this.drop(({ sessionId }) => sessionId === session);
+    for (const { method, params } of inside)
+      if (method === "Target.attachedToTarget") this.dropSession(params.sessionId);
+  }
+
+  /**
+   * A frame that navigates has none of its frames any more; Chromium does not always say so.
+   * @param main all others of its session are below it
+   */
+  dropBelow(frame: unknown, sessionId: string | undefined, main: boolean): void {
+    const ofPage = (kept: Kept): boolean => kept.sessionId === sessionId && kept.method.startsWith("Page.");
+    if (main) {
+      this.drop((kept) => ofPage(kept) && ![undefined, frame].includes(frameOf(kept.params)));
+      return;
+    }
+    const children = new Set(
+      this.#kept
+        .filter((kept) => ofPage(kept) && parentOf(kept.params) === frame)
+        .map(({ params }) => frameOf(params)),
+    );
+    for (const child of children) {
+      this.dropBelow(child, sessionId, false);
+      this.drop((kept) => ofPage(kept) && frameOf(kept.params) === child);
+    }
+  }
+
   /** How a request ended that the client knows of. */
   ending(method: string, params: Record<string, unknown>, sessionId: string | undefined): void {
     this.#endings += 1;
@@ -79,6 +113,8 @@ const targetOf = (params: Record<string, unknown>): unknown =>
   (params.targetInfo as TargetInfo | undefined)?.targetId;
 const frameOf = (params: Record<string, unknown>): unknown =>
   params.frameId ?? (params.frame as { id?: unknown } | undefined)?.id;
+const parentOf = (params: Record<string, unknown>): unknown =>
+  params.parentFrameId ?? (params.frame as { parentId?: unknown } | undefined)?.parentId;
 const contextOf = (params: Record<string, unknown>): unknown =>
   (params.context as { id?: unknown } | undefined)?.id ?? params.executionContextId;
 
@@ -105,6 +141,9 @@ const newestOfSession =
     events.push(method, params, sessionId);
   };
 
+/** Whether a frame is there, and in which process. */
+const STRUCTURE: ReadonlySet<string> = new Set(["Page.frameAttached", "Page.frameDetached"]);
+
 const ofFrame = [
   "Page.frameNavigated",
   "Page.navigatedWithinDocument",
@@ -121,7 +160,7 @@ const KEEPERS: Readonly<Record<string, Keeper>> = {
     const attached = (kept: Kept): boolean =>
       kept.method === "Target.attachedToTarget" && kept.params.sessionId === session;
     const known = !events.drop(attached);
-    events.drop((kept) => kept.sessionId === session);
+    events.dropSession(session);
     if (known) events.push("Target.detachedFromTarget", params, sessionId);
   },
   "Target.targetCreated": (events, params, sessionId) =>
@@ -132,6 +171,7 @@ const KEEPERS: Readonly<Record<string, Keeper>> = {
       kept.method === "Target.targetCreated" && targetOf(kept.params) === target;
     const known = !events.drop(created);
     events.drop((kept) => kept.method === "Target.targetInfoChanged" && targetOf(kept.params) === target);
+    events.drop((kept) => kept.method === "Target.targetCrashed" && kept.params.targetId === target);
     if (known) events.push("Target.targetDestroyed", params, sessionId);
   },
   "Target.targetInfoChanged": (events, params, sessionId) => {
@@ -150,12 +190,23 @@ const KEEPERS: Readonly<Record<string, Keeper>> = {
     const frame = frameOf(params);
     const about = (kept: Kept): boolean =>
       kept.sessionId === sessionId && kept.method.startsWith("Page.") && frameOf(kept.params) === frame;
-    const isNew = events.drop((kept) => about(kept) && kept.method === "Page.frameAttached");
+    // It moved to another process, and has a target of its own now: it is still there.
+    if (params.reason === "swap") {
+      events.drop((kept) => about(kept) && !STRUCTURE.has(kept.method));
+      return events.push("Page.frameDetached", params, sessionId);
+    }
+    const first = events.find((kept) => about(kept) && STRUCTURE.has(kept.method));
+    // The client knew it in another process, before it came back into this one.
+    const returned = events.find(
+      (kept) => kept.method === "Target.detachedFromTarget" && kept.params.targetId === frame,
+    );
     events.drop(about);
-    if (!isNew) events.push("Page.frameDetached", params, sessionId);
+    if (first?.method !== "Page.frameAttached" || returned)
+      events.push("Page.frameDetached", params, sessionId);
   },
   "Page.frameNavigated": (events, params, sessionId) => {
     const frame = frameOf(params);
+    events.dropBelow(frame, sessionId, parentOf(params) === undefined);
     const before = (kept: Kept): boolean =>
       kept.sessionId === sessionId && ofFrame.includes(kept.method) && frameOf(kept.params) === frame;
     events.drop(before);

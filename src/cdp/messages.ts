@@ -48,9 +48,10 @@ export function notDriving(
   const handoff = known?.handoff;
   const open =
     handoff && (handoff.status === "pending" || handoff.status === "accepted") ? handoff : undefined;
+  const by = open ? ` The open handoff is ${open.requestId} (${open.reason}, ${open.status}).` : "";
   return {
     code: SERVER_ERROR,
-    message: `${why(control)} ${method} was not carried out. Wait for Baton.controlChanged, or connect with ?policy=hold to have commands wait.`,
+    message: `${why(control)} ${method} was not carried out. Wait for Baton.controlChanged, or connect with ?policy=hold to have commands wait.${by}`,
     data: {
       code: "not_controller",
       ...(control && { controlMode: control.mode, phase: control.phase }),

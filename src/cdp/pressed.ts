@@ -38,6 +38,10 @@ export class Pressed {
   /** Lifted by the gate; what the agent says about them later has happened already. */
   readonly #lifted = new Set<string>();
 
+  get holds(): boolean {
+    return this.#buttons.size > 0 || this.#keys.size > 0 || this.#touching || this.#drag !== null;
+  }
+
   /** Notes what leaves for the page. */
   sent(method: string, params: unknown): void {
     const input = (params ?? {}) as MouseParams & KeyParams & DragParams & { touchPoints?: unknown };
@@ -56,6 +60,12 @@ export class Pressed {
     }
   }
 
+  /** A drag has begun in the page, and waits for what the agent does with it: until it ends, no other input gets there. */
+  intercepted(data: unknown): void {
+    this.#drag = { x: this.#x, y: this.#y, data };
+    this.#lifted.delete("drag");
+  }
+
   /** Whether this only lets go of what the gate has lifted already. Says so once for each. */
   isLifted(method: string, params: unknown): boolean {
     if (this.#lifted.size === 0) return false;
@@ -68,10 +78,19 @@ export class Pressed {
       case "Input.dispatchTouchEvent":
         return (type === "touchEnd" || type === "touchCancel") && this.#lifted.delete("touch");
       case "Input.dispatchDragEvent":
-        return (type === "drop" || type === "dragCancel") && this.#lifted.delete("drag");
+        return type === "dragCancel" && this.#lifted.delete("drag");
       default:
         return false;
     }
+  }
+
+  /** A drag that was cancelled for a person is not over anything any more: it must enter again before it goes on. */
+  enterAgain(method: string, params: unknown): Release | null {
+    if (method !== "Input.dispatchDragEvent" || !this.#lifted.has("drag")) return null;
+    const { type, ...rest } = (params ?? {}) as DragParams;
+    if (type !== "drop" && type !== "dragOver") return null;
+    this.#lifted.delete("drag");
+    return { method, params: { ...rest, type: "dragEnter" } };
   }
 
   /** What lifts everything that is down, in order; from then on it counts as lifted. */

@@ -2,7 +2,7 @@
 import type { AgentPolicy } from "../../protocol/agent.ts";
 import type { CloseReason } from "../../protocol/errors.ts";
 import { mayDrive } from "../core/access.ts";
-import { verdict, type CdpParams, type Verdict } from "../core/cdp-policy.ts";
+import { classify, verdict, type CdpParams, type Verdict } from "../core/cdp-policy.ts";
 import type { Metrics } from "../ops/metrics.ts";
 import type { Gate } from "../room/gate.ts";
 import { Commands, type Command } from "./commands.ts";
@@ -37,9 +37,16 @@ export interface ReceptionHooks {
   readonly baton: (command: Command, params: unknown) => void;
   /** The number of waiting commands changed. */
   readonly waiting: (count: number) => void;
+  /** Resolves when nothing that this session sent is under way. */
+  readonly quiet: (session: SessionState) => Promise<void>;
+  /** A command waits that is meant for the page as it is now. */
+  readonly mark: (session: SessionState) => void;
   /** Something waits for the store's word, or for control. */
   readonly settle: () => void;
 }
+
+/** Commands of one session that are under way at a time. */
+const MAX_OUTSTANDING = 10_000;
 
 export class Reception {
   readonly commands: Commands;
@@ -73,6 +80,10 @@ export class Reception {
       const message = `The id ${id} is of a command that has no answer yet. Use another one.`;
       return this.#refuse(command, { code: INVALID_REQUEST, message });
     }
+    if (session.outstanding.size >= MAX_OUTSTANDING) {
+      const message = `${MAX_OUTSTANDING} commands of this session have no answer yet. Wait for some.`;
+      return this.#refuse(command, { code: SERVER_ERROR, message, data: { code: "too_many" } });
+    }
     const settled = this.#hooks.sessions.answerFor(command, this.#hooks.view);
     if (settled === "done") return this.#done(command);
     if (settled) return this.#refuse(command, settled);
@@ -82,7 +93,8 @@ export class Reception {
       case "pass":
         // In order behind what waits; while a person drives, what passes overtakes what waits for the agent's turn.
         if (this.agentDrives && (session.waiting > 0 || !this.#mayLeave(command))) return this.#wait(command);
-        return this.#send(command);
+        if (!this.agentDrives && !this.#mayRead(command)) return this.#afterProof(command);
+        return this.#afterQuiet(command);
       case "hold":
         return this.#wait(command);
       case "reject":
@@ -91,8 +103,10 @@ export class Reception {
       case "inspect": {
         const script = scriptOf(command);
         const harmless = withoutSideEffects(envelope, script);
-        if (typeof harmless === "string")
-          return this.#refuse(command, { code: INVALID_PARAMS, message: `${harmless}. Send one function.` });
+        if (typeof harmless === "string") {
+          session.contexts.spoil(contextOf(script));
+          return this.#refuse(command, { code: INVALID_PARAMS, message: harmless });
+        }
         return this.#send({ ...command, bytes: harmless, drives: false }, contextOf(script));
       }
       case "deny":
@@ -126,12 +140,36 @@ export class Reception {
 
   /** The last question before a command leaves (C6). */
   #mayLeave(command: Command): boolean {
-    return !command.drives || this.#hooks.gate.agentMayDrive;
+    return command.drives ? this.#hooks.gate.agentMayDrive : this.#mayRead(command);
+  }
+
+  /** What reads may be answered with what is private by then (G3): it leaves only while that is known not to be so. */
+  #mayRead({ method, params }: Command): boolean {
+    return this.#hooks.gate.current || classify(method, params) !== "observe";
+  }
+
+  #afterProof(command: Command): void {
+    this.#hooks.gate.prove().then(
+      () => this.receive(command),
+      (error: unknown) => {
+        const message = error instanceof Error ? error.message : "The gateway cannot tell who drives.";
+        this.#refuse(command, { code: SERVER_ERROR, message, data: { code: "unavailable" } });
+      },
+    );
+  }
+
+  /** Chromium carries out what a session sent also when the session is gone; then nobody could wait for it (C2). */
+  #afterQuiet(command: Command): void {
+    const ending = this.#hooks.sessions.endedBy(command);
+    if (ending.length === 0) return this.#send(command);
+    void Promise.all(ending.map(this.#hooks.quiet)).then(() => this.#send(command));
   }
 
   #wait(command: Command): void {
     const refusal = this.commands.add(command);
     if (refusal) return this.#refuse(command, refusal);
+    const { method, session } = command;
+    if (method.startsWith("Input.") && !this.agentDrives) this.#hooks.mark(session);
     this.#hooks.settle();
   }
 
@@ -146,8 +184,14 @@ export class Reception {
       ...(context !== undefined && { context }),
       ...(HitChecks.arms(method, bytes) && { arms: true }),
     });
-    this.#hooks.sessions.sent(command);
-    this.#hooks.upstream.send(bytes);
+    const first = session.pressed.enterAgain(method, command.params);
+    if (first) this.#hooks.upstream.post(first.method, first.params, session.id);
+    const { sessions, upstream } = this.#hooks;
+    sessions.sent(command);
+    upstream.send(bytes);
+    // A page that stops, be it for a moment, loses what a person does in it.
+    if (method === "Debugger.enable" && !this.agentDrives)
+      for (const step of session.suspended.suspend()) upstream.post(step.method, step.params, session.id);
   }
 
   #done({ id, session }: Command): void {

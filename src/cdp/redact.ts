@@ -24,3 +24,16 @@ export function redact(bytes: Buffer, secrets: readonly string[]): Buffer {
   }
   return copy ?? bytes;
 }
+
+/** A tab's list of pages says where the person was, and what the pages were called. The ids are enough to go back by. */
+export function withoutPast(bytes: Buffer): Buffer {
+  const answer = JSON.parse(bytes.toString("utf8")) as {
+    result?: { currentIndex: number; entries: { readonly id: number }[] };
+  };
+  const { result } = answer;
+  if (!result) return bytes;
+  const entries = result.entries.map((entry, index) =>
+    index === result.currentIndex ? entry : { ...entry, url: "", userTypedURL: "", title: "" },
+  );
+  return Buffer.from(JSON.stringify({ ...answer, result: { ...result, entries } }));
+}

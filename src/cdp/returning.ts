@@ -26,8 +26,15 @@ export class Returning {
       .some(({ mark, suspended, contexts }) => mark !== undefined || suspended.isDue || contexts.needRenewal);
   }
 
+  /** Script contexts that the client takes for broken are new to it. */
+  renew(): void {
+    const { sessions, show } = this.#options;
+    for (const { id, contexts } of sessions.all()) for (const bytes of contexts.renew(id)) show(bytes);
+  }
+
   /** @param may asked before each step: control may have moved on */
   async run(may: () => boolean): Promise<void> {
+    this.renew();
     const sessions = this.#options.sessions.all().filter(({ gone }) => !gone);
     await Promise.all(sessions.map((session) => this.#return(session, may)));
   }
@@ -35,7 +42,6 @@ export class Returning {
   async #return(session: SessionState, may: () => boolean): Promise<void> {
     const { upstream, commands } = this.#options;
     for (const { method, params } of session.suspended.restore()) upstream.post(method, params, session.id);
-    for (const bytes of session.contexts.renew(session.id)) this.#options.show(bytes);
     const { mark } = session;
     if (mark === undefined) return;
     const waiting = commands.of(session);

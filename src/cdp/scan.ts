@@ -81,7 +81,10 @@ class Scanner {
     const seen = new Set<string>();
     for (let first = true; ; first = false) {
       this.#space();
-      if (bytes[this.#at] === CLOSE && first) break;
+      if (bytes[this.#at] === CLOSE && first) {
+        this.#at += 1;
+        break;
+      }
       const key = this.#string();
       if (key === undefined || key.includes("\\")) return this.#malformed(-32700, NOT_JSON);
       if (seen.has(key)) return this.#malformed(-32600, `the message has the key "${key}" twice`);
@@ -270,6 +273,7 @@ export interface Peek {
 const RESPONSE = Buffer.from('{"id":');
 const EVENT = Buffer.from('{"method":"');
 const SESSION = Buffer.from(',"sessionId":"');
+const BODIES = [',"result":', ',"error":', ',"params":'].map((key) => Buffer.from(key));
 
 /**
  * Reads what Chromium always writes in the same places: `id` or `method` first, `sessionId` last. Anything written
@@ -284,11 +288,11 @@ export function peek(bytes: Buffer): Peek {
     let id = 0;
     for (let digit = bytes[at]; digit !== undefined && digit >= 0x30 && digit <= 0x39; digit = bytes[++at])
       id = id * 10 + digit - 0x30;
-    if (bytes[at] === COMMA && sessionId !== null)
+    if (sessionId !== null && hasBody(bytes, at))
       return { id: negative ? -id : id, ...(sessionId !== undefined && { sessionId }) };
   } else if (startsWith(bytes, EVENT)) {
     const end = bytes.indexOf(QUOTE, EVENT.length);
-    if (end !== -1 && sessionId !== null)
+    if (end !== -1 && sessionId !== null && hasBody(bytes, end + 1))
       return {
         method: bytes.toString("latin1", EVENT.length, end),
         ...(sessionId !== undefined && { sessionId }),
@@ -309,8 +313,13 @@ function sessionOf(bytes: Buffer): string | undefined | null {
   return bytes.toString("latin1", open + 1, length - 2);
 }
 
-function startsWith(bytes: Buffer, prefix: Buffer): boolean {
-  return bytes.length > prefix.length && prefix.compare(bytes, 0, prefix.length) === 0;
+function startsWith(bytes: Buffer, prefix: Buffer, at = 0): boolean {
+  return bytes.length > at + prefix.length && prefix.compare(bytes, at, at + prefix.length) === 0;
+}
+
+/** What it carries stands here, so that nothing but a session can be behind that. */
+function hasBody(bytes: Buffer, at: number): boolean {
+  return BODIES.some((key) => startsWith(bytes, key, at));
 }
 
 function peekWhole(bytes: Buffer): Peek {

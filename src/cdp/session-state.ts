@@ -1,4 +1,5 @@
 /** What the gate knows of one CDP session of one agent. */
+import type { CdpParams } from "../core/cdp-policy.ts";
 import { Contexts } from "./contexts.ts";
 import { HitChecks } from "./hit-checks.ts";
 import { Pressed } from "./pressed.ts";
@@ -16,6 +17,15 @@ export interface Outstanding {
   readonly arms?: boolean;
   /** It is answered, or needs no waiting for: its page is gone, or a dialog blocks it. */
   done: boolean;
+}
+
+/** A request that waits for the client. */
+export interface Paused {
+  /** What lets it go on in the client's place. */
+  readonly method: string;
+  readonly params: object;
+  /** Runs while a person drives: the client is not waited for any longer than that. */
+  timer?: NodeJS.Timeout;
 }
 
 export interface OpenDialog {
@@ -38,7 +48,7 @@ export class SessionState {
   readonly hitChecks = new HitChecks();
   readonly suspended = new Suspended();
   /** Requests that Chromium keeps waiting for this client, by interception id. */
-  readonly paused = new Map<string, NodeJS.Timeout | null>();
+  readonly paused = new Map<string, Paused>();
   /** Those that the gate let go on in the client's place. */
   readonly continued = new Set<string>();
   dialog: OpenDialog | null = null;
@@ -46,13 +56,19 @@ export class SessionState {
   dialogs = 0;
   /** It waits for this client before it begins to load. */
   starting = false;
+  /** Ends that wait. */
+  patience: NodeJS.Timeout | undefined;
+  /** Where a dialog opened that blocks, or blocked, this one too. */
+  behind: SessionState | null = null;
   /** A dialog is open in its page, as somebody else saw. */
   blocked = false;
-  tracing = false;
-  /** It has acted since it was marked. */
-  acted = false;
+  /** What it records, each with the command that ends it. */
+  readonly recorders = new Map<string, string>();
+  /** How it intercepts requests, if it does. */
+  intercepts: CdpParams | null = null;
   /** Where the agent was when it was stopped. */
   mark: string | undefined;
+  marking = false;
   /** Commands of it that wait. */
   waiting = 0;
   /** Its first waiting commands are being looked at. */
@@ -73,16 +89,17 @@ export class SessionState {
     return this.type === "page" || this.type === "iframe" || this.type === "webview";
   }
 
-  pause(requestId: string, timer: NodeJS.Timeout | null): void {
+  pause(requestId: string, paused: Paused): void {
+    this.unpause(requestId);
     if (this.paused.size >= MAX_PAUSED) {
       const oldest = this.paused.keys().next().value;
       if (oldest !== undefined) this.unpause(oldest);
     }
-    this.paused.set(requestId, timer);
+    this.paused.set(requestId, paused);
   }
 
   unpause(requestId: string): boolean {
-    clearTimeout(this.paused.get(requestId) ?? undefined);
+    clearTimeout(this.paused.get(requestId)?.timer);
     return this.paused.delete(requestId);
   }
 
@@ -95,8 +112,10 @@ export class SessionState {
   /** Nothing of it will be answered. */
   end(): void {
     this.gone = true;
+    this.dialog = null;
     this.excuse();
-    for (const timer of this.paused.values()) clearTimeout(timer ?? undefined);
+    clearTimeout(this.patience);
+    for (const { timer } of this.paused.values()) clearTimeout(timer);
     this.paused.clear();
   }
 

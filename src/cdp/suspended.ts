@@ -44,6 +44,9 @@ const SETTINGS: Readonly<Record<string, Setting>> = {
 
 /** Breakpoints would stop the page under the person. */
 const PAUSES = "Debugger.setSkipAllPauses";
+/** Stops the page, and is not answered itself, until somebody lets it run. */
+const STOPS = "Page.waitForDebugger";
+const RUNS = "Runtime.runIfWaitingForDebugger";
 
 export interface Step {
   readonly method: string;
@@ -56,6 +59,7 @@ export class Suspended {
   #debugs = false;
   #skipsPauses = false;
   #paused = false;
+  #stopped = false;
   #suspended = false;
 
   /** Whether `sent` must be told of this method's parameters. */
@@ -72,6 +76,8 @@ export class Suspended {
     if (method === "Debugger.enable") this.#debugs = true;
     else if (method === "Debugger.disable") this.#debugs = false;
     else if (method === PAUSES) this.#skipsPauses = params.skip === true;
+    else if (method === STOPS) this.#stopped = true;
+    else if (method === RUNS) this.#stopped = false;
     const setting = Object.hasOwn(SETTINGS, method) ? SETTINGS[method] : undefined;
     if (!setting) return;
     if (setting.hinders(params)) this.#set.set(method, params);
@@ -85,6 +91,8 @@ export class Suspended {
   /** What frees the page for the person. */
   suspend(): Step[] {
     const steps: Step[] = [];
+    if (this.#stopped) steps.push({ method: RUNS, params: {} });
+    this.#stopped = false;
     for (const method of this.#set.keys()) steps.push({ method, params: SETTINGS[method]?.neutral ?? {} });
     if (this.#debugs) {
       steps.push({ method: PAUSES, params: { skip: true } });

@@ -2,12 +2,13 @@
 import { PASSES_IN_PRIVATE } from "../core/cdp-policy.ts";
 import { isScript } from "./contexts.ts";
 import { beginning, Curtain } from "./curtain.ts";
+import { BEGINNINGS, requestOf, ShownRequests } from "./shown-requests.ts";
 import type { TargetInfo } from "./kept-events.ts";
 import { errorMessage, SERVER_ERROR, type Refusal } from "./messages.ts";
-import { mayTellCookies, redact } from "./redact.ts";
+import { mayTellCookies, redact, withoutPast } from "./redact.ts";
 import type { Peek } from "./scan.ts";
 import type { Sessions } from "./sessions.ts";
-import type { SessionState } from "./session-state.ts";
+import type { Paused, SessionState } from "./session-state.ts";
 import type { Upstream } from "./upstream.ts";
 
 export interface ViewHooks {
@@ -18,6 +19,8 @@ export interface ViewHooks {
   readonly notDriving: (method: string) => Refusal | null;
   /** Cookie values of private times. */
   readonly secrets: () => readonly string[];
+  /** There was a private time. */
+  readonly wasPrivate: () => boolean;
   readonly show: (bytes: Buffer) => void;
   readonly answered: (session: SessionState, id: number) => void;
   readonly sessionEnded: (session: SessionState) => void;
@@ -27,6 +30,8 @@ export interface ViewHooks {
 
 /** How long a request of the person's waits for the agent's client to let it go on. */
 const INTERCEPTED_MS = 5_000;
+/** How long a target of the person's waits for the agent's client to let it begin. Clients take some ms. */
+const STARTING_MS = 2_000;
 /** How long a page may take to have said everything that it had to say. */
 const SETTLE_MS = 1_000;
 /** A browser with more is no sandbox's: the connection ends. */
@@ -37,6 +42,8 @@ export class View {
   #curtain: Curtain | null = null;
   /** Requests of private times: nothing of them is shown later. */
   #requests = new Set<string>();
+  /** Requests whose beginning the client was told of. */
+  readonly #shown = new ShownRequests();
 
   constructor(hooks: ViewHooks) {
     this.#hooks = hooks;
@@ -50,8 +57,23 @@ export class View {
     return this.#requests;
   }
 
+  get wasPrivate(): boolean {
+    return this.#hooks.wasPrivate();
+  }
+
   draw(): void {
-    this.#curtain ??= new Curtain(this.#requests);
+    if (this.#curtain) return;
+    for (const id of this.#shown.unfinished()) this.#requests.add(id);
+    this.#curtain = new Curtain(this.#requests, this.#shown);
+    for (const session of this.#hooks.sessions.all()) {
+      if (!session.intercepts) continue;
+      // Otherwise what was asked in private would come to the agent when it is answered.
+      for (const requestId of session.paused.keys()) {
+        session.unpause(requestId);
+        session.noteContinued(requestId);
+      }
+      this.#hooks.upstream.post("Fetch.disable", {}, session.id);
+    }
   }
 
   /**
@@ -80,6 +102,8 @@ export class View {
     const { targetInfos = [] } = (targets ?? {}) as { targetInfos?: TargetInfo[] };
     this.#curtain = null;
     this.#requests = curtain.requests;
+    for (const { id, intercepts } of sessions.all())
+      if (intercepts) upstream.post("Fetch.enable", intercepts, id);
     for (const bytes of curtain.lift(targetInfos)) this.#hooks.show(bytes);
     return true;
   }
@@ -94,26 +118,24 @@ export class View {
     }
   }
 
-  /** A person drives: requests wait for the agent's client only so long. */
+  /** A person drives: requests and targets wait for the agent's client only so long. */
   watchPaused(): void {
-    for (const session of this.#hooks.sessions.all())
-      for (const [requestId, timer] of session.paused)
-        if (timer === null) session.pause(requestId, this.#patience(session, requestId));
+    for (const session of this.#hooks.sessions.all()) {
+      this.#beginSoon(session);
+      for (const [requestId, paused] of session.paused)
+        if (!paused.timer) paused.timer = this.#patience(session, requestId, paused);
+    }
   }
 
   /** The client is gone: whatever waits for it goes on. */
   letGo(): void {
     const { upstream, sessions } = this.#hooks;
     for (const session of sessions.all()) {
-      for (const requestId of session.paused.keys()) {
+      for (const [requestId, { method, params }] of session.paused) {
         session.unpause(requestId);
-        upstream.post("Fetch.continueRequest", { requestId }, session.id);
+        upstream.post(method, params, session.id);
       }
-      const { id, type } = session;
-      if (!session.starting || id === undefined) continue;
-      session.starting = false;
-      const event = { sessionId: id, targetInfo: { type }, waitingForDebugger: true };
-      for (const { method, params } of beginning(event)) upstream.post(method, params, id);
+      this.#begin(session);
     }
   }
 
@@ -155,7 +177,7 @@ export class View {
     bytes: Buffer,
   ): void {
     const params = paramsOf(bytes);
-    if (session && TRACKED.has(method) && method !== "Fetch.requestPaused")
+    if (session && TRACKED.has(method) && !method.startsWith("Fetch."))
       this.#track(method, params, session, bytes);
     const answers = curtain.take(method, params, sessionId);
     for (const { method, params, session } of answers)
@@ -175,6 +197,8 @@ export class View {
         const starting = waitingForDebugger === true && !this.#curtain;
         if (sessions.size <= MAX_SESSIONS)
           sessions.add(sessionId, targetInfo.type, targetInfo.targetId, starting);
+        const added = sessions.get(sessionId);
+        if (added && !this.#hooks.agentDrives()) this.#beginSoon(added);
         return true;
       }
       case "Target.detachedFromTarget": {
@@ -188,15 +212,23 @@ export class View {
         this.#hooks.progress();
         return true;
       case "Page.javascriptDialogOpening":
-        return this.#dialogOpened(session, bytes);
+        return this.#dialogOpened(session, String(params.frameId), bytes);
       case "Page.javascriptDialogClosed": {
         const untold = session.dialog?.untold;
         session.dialog = null;
         return !untold;
       }
       case "Fetch.requestPaused":
-        this.#requestPaused(session, params);
+        this.#paused(session, "Fetch.continueRequest", { requestId: params.requestId });
         return true;
+      case "Fetch.authRequired": {
+        const authChallengeResponse = { response: "Default" };
+        this.#paused(session, "Fetch.continueWithAuth", {
+          requestId: params.requestId,
+          authChallengeResponse,
+        });
+        return true;
+      }
       case "Runtime.executionContextCreated":
         session.contexts.created(params);
         return true;
@@ -209,6 +241,12 @@ export class View {
       case "Debugger.paused":
       case "Debugger.resumed":
         session.suspended.paused(method === "Debugger.paused");
+        // It may have stopped just before it was told not to, or for a client that connected under the person.
+        if (method === "Debugger.paused" && !this.#curtain && !this.#hooks.agentDrives())
+          this.#hooks.upstream.post("Debugger.resume", {}, session.id);
+        return true;
+      case "Input.dragIntercepted":
+        session.pressed.intercepted(params.data);
         return true;
       case "Page.fileChooserOpened":
         // The person's: the agent's handler would choose for them.
@@ -218,42 +256,77 @@ export class View {
     }
   }
 
-  #dialogOpened(session: SessionState, bytes: Buffer): boolean {
-    const tell = this.#hooks.agentDrives() && !this.#curtain;
+  #dialogOpened(session: SessionState, frameId: string, bytes: Buffer): boolean {
+    const { agentDrives, sessions, progress } = this.#hooks;
+    const tell = agentDrives() && !this.#curtain;
     session.dialogs += 1;
     session.dialog = { untold: tell ? null : bytes };
-    // The page answers nothing until it is closed.
-    for (const blocked of [session, ...this.#hooks.sessions.ofTarget(session.targetId)]) blocked.excuse();
-    this.#hooks.progress();
+    // Its frame may have a process, and sessions, of its own. They answer nothing until it is closed.
+    for (const blocked of [session, ...sessions.ofTarget(session.targetId), ...sessions.ofTarget(frameId)]) {
+      blocked.behind = session;
+      blocked.excuse();
+    }
+    progress();
     return tell;
   }
 
-  #requestPaused(session: SessionState, params: Record<string, unknown>): void {
+  #paused(session: SessionState, method: string, params: Readonly<Record<string, unknown>>): void {
     const requestId = String(params.requestId);
-    session.pause(requestId, this.#hooks.agentDrives() ? null : this.#patience(session, requestId));
+    const paused: Paused = { method, params };
+    session.pause(requestId, paused);
+    if (!this.#hooks.agentDrives()) paused.timer = this.#patience(session, requestId, paused);
   }
 
   /** The agent's handler may itself be waiting for control: the person's page must not wait for it. */
-  #patience(session: SessionState, requestId: string): NodeJS.Timeout {
+  #patience(session: SessionState, requestId: string, { method, params }: Paused): NodeJS.Timeout {
     return setTimeout(() => {
       if (!session.unpause(requestId)) return;
       session.noteContinued(requestId);
-      this.#hooks.upstream.post("Fetch.continueRequest", { requestId }, session.id);
+      this.#hooks.upstream.post(method, params, session.id);
     }, INTERCEPTED_MS);
   }
 
   #redacted(method: string, bytes: Buffer): Buffer {
+    if (method === "Page.getNavigationHistory" && this.#hooks.wasPrivate()) return withoutPast(bytes);
     const secrets = this.#hooks.secrets();
     return secrets.length > 0 && mayTellCookies(method) ? redact(bytes, secrets) : bytes;
   }
 
+  /** Without it what the person opened stays blank, and what they opened it from stands still. */
+  #beginSoon(session: SessionState): void {
+    if (!session.starting) return;
+    session.patience ??= setTimeout(() => {
+      session.patience = undefined;
+      if (!this.#hooks.agentDrives()) this.#begin(session);
+    }, STARTING_MS);
+  }
+
+  #begin(session: SessionState): void {
+    const { id, type } = session;
+    if (!session.starting || id === undefined) return;
+    session.starting = false;
+    const event = { sessionId: id, targetInfo: { type }, waitingForDebugger: true };
+    for (const { method, params } of beginning(event)) this.#hooks.upstream.post(method, params, id);
+  }
+
+  /** Of a request, or a download, that was begun behind a curtain; perhaps behind one that this client never met. */
   #isOfPrivateTime(method: string, bytes: Buffer): boolean {
-    if (this.#requests.size === 0 || !method.startsWith("Network.")) return false;
-    const { requestId } = paramsOf(bytes);
-    return typeof requestId === "string" && this.#requests.has(requestId);
+    if (method.endsWith(".downloadProgress")) {
+      return this.#requests.size > 0 && this.#requests.has(String(paramsOf(bytes).guid));
+    }
+    if (!method.startsWith("Network.")) return false;
+    const id = requestOf(bytes);
+    if (id === undefined) return false;
+    if (this.#requests.has(id) && !this.#shown.has(id)) return true;
+    if (this.#hooks.wasPrivate() && !this.#shown.has(id)) {
+      if (!BEGINNINGS.has(method) || bytes.includes(REDIRECTED)) return true;
+    }
+    this.#shown.note(method, id);
+    return false;
   }
 }
 
+const REDIRECTED = Buffer.from('"redirectResponse":');
 const EXCEPTION = Buffer.from('"exceptionDetails":');
 /** How Chromium ends a script that was only to look. */
 const SIDE_EFFECT = Buffer.from("EvalError: Possible side-effect in debug-evaluate");
@@ -265,11 +338,13 @@ const TRACKED: ReadonlySet<string> = new Set([
   "Page.javascriptDialogOpening",
   "Page.javascriptDialogClosed",
   "Page.fileChooserOpened",
+  "Input.dragIntercepted",
   "Debugger.paused",
   "Debugger.resumed",
   "Runtime.executionContextCreated",
   "Runtime.executionContextDestroyed",
   "Runtime.executionContextsCleared",
+  "Fetch.authRequired",
   "Fetch.requestPaused",
 ]);
 

@@ -42,7 +42,8 @@ export function devtools(app: OpenAPIHono, { store, rooms, publicUrl }: Devtools
     try {
       await room.attachment.entrance();
       // Titles and addresses are the page's (G3).
-      const tabs = room.sandbox.control.privacy === "private" ? [] : room.attachment.tabs;
+      const { privacy, phase } = room.sandbox.control;
+      const tabs = privacy === "private" || phase === "draining" ? [] : room.attachment.tabs;
       return c.json(
         tabs.map(({ tabId, title, url }) => ({
           id: tabId,

@@ -227,7 +227,9 @@ export class Attachment {
       drained: async (epoch) => {
         const outcome = await this.#persist(gateId, () => ({ type: "gate.drained", gateId, epoch }));
         // Too late: its lease had run out, and it was passed over.
-        if (outcome && !Object.hasOwn(outcome.state.gates, gateId)) gate.doubt();
+        if (!outcome || Object.hasOwn(outcome.state.gates, gateId)) return;
+        gate.missed();
+        gate.doubt();
       },
       renew: async (epoch) => {
         await this.#hooks.dispatch({ type: "gate.renew", gateId, epoch, leaseMs: GATE_LEASE_MS });
@@ -278,6 +280,7 @@ export class Attachment {
     }
     if (!Object.hasOwn(state.gates, register.gateId)) {
       ({ state } = await this.#hooks.dispatch(register));
+      if (this.#attached?.gateId === register.gateId) this.#attached.gate.missed();
       this.#status(register.gateId, link);
     }
     if (state.seq !== this.#hooks.current().seq) this.#hooks.missed();

@@ -61,6 +61,7 @@ export class Gate {
   readonly #proof: Proof;
   readonly #channels = new Set<Channel>();
   readonly #private: PrivateTime;
+  #passedOver = 0;
 
   constructor(options: GateOptions) {
     this.#options = options;
@@ -96,11 +97,22 @@ export class Gate {
   /** The store came back without what this gate knew: shut until who drives is settled under a newer epoch. */
   reset(known: Known): void {
     const before = this.#known?.epoch ?? 0;
+    this.missed();
     this.#known = null;
     this.#lost = Math.max(this.#lost, known.epoch < before ? before : 0);
     this.#proof.doubt();
     this.#tell();
     this.update(known);
+  }
+
+  /** Others did not wait for this gate: what happened meanwhile is unknown here. */
+  missed(): void {
+    this.#passedOver += 1;
+  }
+
+  /** How often that was so. */
+  get passedOver(): number {
+    return this.#passedOver;
   }
 
   /** Lets nothing through until the store has confirmed again who drives, and that drains know of this gate. */
@@ -112,6 +124,11 @@ export class Gate {
   /** Cookie values that a person was given in private, as they stand in JSON (G3). */
   get secrets(): readonly string[] {
     return this.#private.secrets;
+  }
+
+  /** A person drove in private, some time before (G3). */
+  get wasPrivate(): boolean {
+    return this.#private.happened;
   }
 
   get known(): Known | null {

@@ -14,6 +14,7 @@ export class PrivateTime {
   readonly #link: BrowserLink;
   #before: ReadonlySet<string> | null = null;
   #secrets: string[] = [];
+  #happened = false;
 
   constructor(link: BrowserLink) {
     this.#link = link;
@@ -22,6 +23,11 @@ export class PrivateTime {
   /** Cookie values that were set in private, as they stand in JSON. */
   get secrets(): readonly string[] {
     return this.#secrets;
+  }
+
+  /** There was one: what tabs remember of their past is partly of it. */
+  get happened(): boolean {
+    return this.#happened;
   }
 
   /** Nobody drives yet. Resolves when what there was before is known. Never rejects. */
@@ -39,10 +45,21 @@ export class PrivateTime {
     const before = this.#before;
     if (!before) return;
     this.#before = null;
+    this.#happened = true;
     const [after] = await Promise.all([this.#link.cookieValues(), this.#link.forgetConsole()]);
     const secrets = [...after]
       .filter((value) => value.length >= MIN_LENGTH && !before.has(value))
-      .map((value) => JSON.stringify(value).slice(1, -1));
+      .flatMap(spellings);
     this.#secrets = [...new Set([...this.#secrets, ...secrets])].slice(-MAX_SECRETS);
   }
+}
+
+/** As JSON has it, and as Chromium writes it: with what is not ASCII escaped. */
+function spellings(value: string): string[] {
+  const plain = JSON.stringify(value).slice(1, -1);
+  const escaped = plain.replace(
+    /[\u0080-\uffff]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+  return plain === escaped ? [plain] : [plain, escaped];
 }
