@@ -41,6 +41,8 @@ export interface BrowserListener {
   status?(status: LinkStatus, detail?: string): void;
   tabs?(tabs: readonly LinkTab[]): void;
   dialog?(dialog: Dialog | null): void;
+  /** `blocked` changed. */
+  blocked?(): void;
   /**
    * A new picture. Chromium sends the next one only after `done` was called, so calling it late slows the capture:
    * call it once somebody has taken the picture. Calling it twice does nothing.
@@ -68,6 +70,8 @@ export interface BrowserLink {
   readonly status: LinkStatus;
   readonly tabs: readonly LinkTab[];
   readonly dialog: Dialog | null;
+  /** Tabs, and frames with a target of their own, that stand still behind an open dialog: by target id. */
+  readonly blocked: ReadonlySet<string>;
   /** Where the browser is that this link is connected to now: its `ws(s)://` address. Undefined while it is not live. */
   readonly endpoint: string | undefined;
 

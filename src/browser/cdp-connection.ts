@@ -121,7 +121,13 @@ export class CdpConnection {
     let onClosed: (detail: string) => void = () => {};
     this.closed = new Promise((resolve) => (onClosed = resolve));
     this.#onClosed = onClosed;
-    socket.on("message", (data: Buffer) => this.#receive(data));
+    socket.on("message", (data: Buffer) => {
+      try {
+        this.#receive(data);
+      } catch {
+        this.#end("the peer sent what no browser sends; the address is not a browser's");
+      }
+    });
     socket.on("error", (error) => this.#end(`the connection to the browser failed: ${error.message}`));
     socket.on("close", () => this.#end("the browser closed the connection"));
   }

@@ -86,6 +86,10 @@ export class ChromiumLink implements BrowserLink {
     return this.#dialog;
   }
 
+  get blocked(): ReadonlySet<string> {
+    return this.#attachment?.tracker.blocked ?? new Set();
+  }
+
   get endpoint(): string | undefined {
     return this.#status === "live" ? this.#attachment?.endpoint : undefined;
   }
@@ -238,6 +242,7 @@ export class ChromiumLink implements BrowserLink {
         changed: () => this.#changed(),
         dialog: (tab) => {
           pipe.dialogChanged(tab);
+          this.#emit((listener) => listener.blocked?.());
           this.#changed();
         },
         removed: (tab) => {

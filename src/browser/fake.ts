@@ -216,6 +216,10 @@ export class FakeBrowserLink implements BrowserLink {
     return this.#dialog;
   }
 
+  get blocked(): ReadonlySet<string> {
+    return new Set(this.#browser.pages.filter(({ dialog }) => dialog !== null).map(({ tabId }) => tabId));
+  }
+
   /** What the capture was last started with; undefined while it is off. */
   get capture(): ScreencastOptions | undefined {
     return this.#capture;
@@ -315,7 +319,10 @@ export class FakeBrowserLink implements BrowserLink {
     const dialog = active?.dialog ?? null;
     if (dialog !== this.#dialog) {
       this.#dialog = dialog;
-      for (const listener of this.#listeners) listener.dialog?.(dialog);
+      for (const listener of this.#listeners) {
+        listener.dialog?.(dialog);
+        listener.blocked?.();
+      }
     }
   }
 

@@ -17,6 +17,8 @@ export class PageTab {
   canGoBack = false;
   canGoForward = false;
   dialog: Dialog | null = null;
+  /** The frame that opened it. */
+  dialogFrameId: string | undefined;
   /** Grows at every interruption, so that an operation of several steps can see that it was cut off. */
   interruptions = 0;
   readonly #unanswered = new Set<() => void>();

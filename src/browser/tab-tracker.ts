@@ -57,6 +57,11 @@ export class TabTracker {
     return this.#tabs.get(tabId);
   }
 
+  get blocked(): Set<string> {
+    const blocking = [...this.#tabs.values()].filter(({ dialog }) => dialog !== null);
+    return new Set(blocking.flatMap(({ tabId, dialogFrameId }) => [tabId, dialogFrameId ?? tabId]));
+  }
+
   list(): LinkTab[] {
     return [...this.#tabs.values()].map((tab) => tab.toTab(tab === this.#active));
   }
@@ -167,9 +172,10 @@ export class TabTracker {
       this.#refreshHistory(tab);
       this.#refreshTitle(tab);
     });
-    session.on("Page.javascriptDialogOpening", ({ type, message, defaultPrompt }) => {
+    session.on("Page.javascriptDialogOpening", ({ type, message, defaultPrompt, frameId }) => {
       const prompt = defaultPrompt !== undefined && type === "prompt" ? { defaultPrompt } : {};
       tab.dialog = { type, message, ...prompt, openedAt: Date.now() };
+      tab.dialogFrameId = frameId;
       tab.interrupt();
       this.#hooks.dialog(tab);
     });

@@ -143,12 +143,9 @@ export class Agents {
         takesPrompts: () => member.takePrompts(),
       },
     });
-    // Also a dialog of a page that the agent gets no events of.
-    const shows = (targetId: string): boolean =>
-      link.dialog !== null && link.tabs.some(({ active, tabId }) => active && tabId === targetId);
     const unsubscribe = link.subscribe({
-      dialog: () => connection.pagesChanged(),
-      tabs: () => connection.pagesChanged(),
+      // Also a dialog of a page that the agent gets no events of.
+      blocked: () => connection.pagesChanged(),
       // Nobody waits for the browser any longer.
       status: (status) => void (status === "gone" && connection.cut()),
     });
@@ -159,10 +156,11 @@ export class Agents {
       root: given.page === undefined ? { type: "browser" } : { type: "page", targetId: given.page },
       metrics,
       baton: (command, params) => domain.command(command, params),
-      failed: (error) => log.error({ err: error, sandboxId }, "an agent's connection failed, and was ended"),
+      failed: (error) =>
+        log.warn({ sandboxId, at: placeOf(error) }, "an agent's connection failed, and was ended"),
       sessionEnded: (sessionId) => domain.forget(sessionId),
       waiting: (count) => member.waiting(count),
-      isBlocked: shows,
+      isBlocked: (targetId) => link.blocked.has(targetId),
       known: (known) => domain.changed(known),
       left: () => {
         domain.close();
@@ -206,4 +204,15 @@ function addressOf({ endpoint }: Entrance, page: string | undefined): string {
   const url = new URL(endpoint);
   url.pathname = url.pathname.replace(/\/devtools\/browser\/[^/]*$/, `/devtools/page/${page}`);
   return url.href;
+}
+
+/** Where it was thrown. Its message may quote what the page says, which no log may hold (G3). */
+function placeOf(error: unknown): string {
+  const stack = error instanceof Error ? (error.stack ?? "") : "";
+  return (
+    stack
+      .split("\n")
+      .find((line) => line.includes("/cdp/"))
+      ?.trim() ?? "unknown"
+  );
 }
