@@ -79,7 +79,6 @@ describe("a browser that sends what no browser sends", () => {
     '{"method":"Target.attachedToTarget","params":{"sessionId":"S","targetInfo":null}}',
     '{"method":"Fetch.requestPaused","params":{nope}}',
     '{"method":"Page.javascriptDialogOpening","params":7}',
-    '{"id":-2000000001,"nope"}',
   ])("costs its agent the connection, and nobody else anything: %s", async (text) => {
     const stage = await RogueStage.start(chromium);
     const worker = stage.gateway.client({ role: "worker" });
