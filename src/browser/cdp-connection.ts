@@ -1,4 +1,5 @@
-import { WebSocket } from "ws";
+import type { WebSocket } from "ws";
+import { openSocket } from "./open-socket.ts";
 import type { ProtocolMapping } from "devtools-protocol/types/protocol-mapping.js";
 
 export type CdpMethod = keyof ProtocolMapping.Commands;
@@ -134,27 +135,8 @@ export class CdpConnection {
 
   /** `url` is the browser target's `ws(s)://` address. Rejects when it does not open before `signal` aborts. */
   static connect(url: string, signal: AbortSignal): Promise<CdpConnection> {
-    return new Promise((resolve, reject) => {
-      signal.throwIfAborted();
-      const socket = new WebSocket(url, {
-        perMessageDeflate: false,
-        maxPayload: MAX_PAYLOAD_BYTES,
-        followRedirects: false,
-      });
-      const onAbort = (): void => {
-        reject(signal.reason as Error);
-        socket.terminate();
-      };
-      signal.addEventListener("abort", onAbort, { once: true });
-      // Terminating a socket that has not opened yet makes it emit an error.
-      socket.once("error", reject).on("error", () => {});
-      socket.once("close", () => signal.removeEventListener("abort", onAbort));
-      socket.once("open", () => {
-        signal.removeEventListener("abort", onAbort);
-        socket.off("error", reject);
-        resolve(new CdpConnection(socket));
-      });
-    });
+    const options = { maxPayload: MAX_PAYLOAD_BYTES };
+    return openSocket(url, options, signal, (socket) => new CdpConnection(socket));
   }
 
   /** Attaches to a target; the session is registered before any of its events is delivered. */

@@ -1,5 +1,6 @@
 /** One agent's own connection to Chromium. Bytes go through as they are; the gate's own commands travel beside them. */
 import { WebSocket } from "ws";
+import { openSocket } from "../browser/open-socket.ts";
 
 /** Commands of the gate's have ids from here down; a client's may not. Chromium takes 32-bit integers. */
 export const OWN_IDS_FROM = -2_000_000_000;
@@ -53,28 +54,9 @@ export class Upstream {
    * Rejects with an `Error` when it does not open before `signal` aborts.
    */
   static connect(url: string, maxPayload: number, signal: AbortSignal): Promise<Upstream> {
-    return new Promise((resolve, reject) => {
-      signal.throwIfAborted();
-      const socket = new WebSocket(url, {
-        perMessageDeflate: false,
-        maxPayload,
-        followRedirects: false,
-        // A mask hides bytes from proxies that mistake them for HTTP. One of zeros saves a copy of every message.
-        generateMask: (mask) => void mask.fill(0),
-      });
-      const onAbort = (): void => {
-        reject(signal.reason as Error);
-        socket.terminate();
-      };
-      signal.addEventListener("abort", onAbort, { once: true });
-      // Terminating a socket that has not opened yet makes it emit an error.
-      socket.once("error", reject).on("error", () => {});
-      socket.once("close", () => signal.removeEventListener("abort", onAbort));
-      socket.once("open", () => {
-        signal.removeEventListener("abort", onAbort);
-        resolve(new Upstream(socket));
-      });
-    });
+    // A mask hides bytes from proxies that mistake them for HTTP. One of zeros saves a copy of every message.
+    const generateMask = (mask: Buffer): void => void mask.fill(0);
+    return openSocket(url, { maxPayload, generateMask }, signal, (socket) => new Upstream(socket));
   }
 
   get open(): boolean {
