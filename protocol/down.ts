@@ -1,10 +1,11 @@
 /** Gateway to client: every JSON message, one union. Clients ignore fields and types they do not know. */
 import { z } from "zod";
+import { LinkAccess, SandboxScope, SessionToken } from "./auth.ts";
 import { ErrorCode, ErrorDetails } from "./errors.ts";
 import { Epoch, MessageId, Position, RequestId, SandboxId, Seq, Timestamp } from "./ids.ts";
 import { Handoff } from "./handoff.ts";
 import { Dialog, Tab } from "./preview.ts";
-import { HandoffResult, Member, Sandbox, SandboxEvent } from "./sandbox.ts";
+import { HandoffResult, Member, Role, Sandbox, SandboxEvent } from "./sandbox.ts";
 
 const type = <const T extends string>(name: T) => ({ type: z.literal(name) });
 
@@ -13,10 +14,34 @@ export const Welcome = z.object({
   version: z.number().int(),
   connectionId: z.string(),
   clientId: z.string(),
+  /** Who the gateway takes this client for. */
+  name: z.string(),
+  role: Role,
+  /** What the token allows; absent where none is needed. */
+  grant: z
+    .object({
+      sandboxes: z.array(SandboxScope),
+      /** Came by a link: nothing but what the link is for. */
+      link: LinkAccess.exactOptional(),
+      /** May name other people as `controller`. */
+      actFor: z.boolean(),
+      /** The socket is closed then, unless it is given a newer token. */
+      expiresAt: Timestamp,
+    })
+    .exactOptional(),
+  /** After a link's token: what to connect with from now on. */
+  session: SessionToken.exactOptional(),
   serverTime: Timestamp,
   /** The gateway pings this often, ms; a client that heard nothing for twice as long should reconnect. */
   heartbeatMs: z.number().int(),
   maxMessageBytes: z.number().int(),
+});
+/** Answers `auth.refresh`, and `auth.renew` with the new token. */
+export const AuthUpdated = z.object({
+  ...type("auth.updated"),
+  id: MessageId,
+  expiresAt: Timestamp,
+  session: SessionToken.exactOptional(),
 });
 export const Pong = z.object({ ...type("pong"), id: MessageId, serverTime: Timestamp });
 export const Failure = z.object({
@@ -42,8 +67,12 @@ export const Joined = z.object({
   dialog: Dialog.nullable(),
   serverTime: Timestamp,
 });
-/** The gateway ended the subscription: the sandbox was removed. */
-export const Left = z.object({ ...type("sandbox.left"), sandboxId: SandboxId, reason: z.enum(["removed"]) });
+/** The gateway ended the subscription: the sandbox was removed, or a newer token no longer reaches it. */
+export const Left = z.object({
+  ...type("sandbox.left"),
+  sandboxId: SandboxId,
+  reason: z.enum(["removed", "forbidden"]),
+});
 export const Event = z.object({ ...type("event"), event: SandboxEvent });
 export const Presence = z.object({ ...type("presence"), sandboxId: SandboxId, members: z.array(Member) });
 
@@ -108,6 +137,7 @@ export const GatewayStatus = z.object({ ...type("gateway.status"), degraded: z.b
 
 export const DownMessage = z.discriminatedUnion("type", [
   Welcome,
+  AuthUpdated,
   Pong,
   Failure,
   Joined,

@@ -29,7 +29,16 @@ const table = {
     retryable: false,
     summary: "The gateway does not speak this protocol version; `details.supported` lists those it does.",
   },
-  forbidden: { status: 403, retryable: false, summary: "The caller's role does not allow this operation." },
+  unauthorized: {
+    status: 401,
+    retryable: false,
+    summary: "The token is missing, or not valid here; `details.reason` says why.",
+  },
+  forbidden: {
+    status: 403,
+    retryable: false,
+    summary: "The caller's token or role does not allow this operation, or not for this sandbox.",
+  },
   not_found: { status: 404, retryable: false, summary: "There is no such resource." },
   method_not_allowed: { status: 405, retryable: false, summary: "The resource does not answer this method." },
   sandbox_not_found: { status: 404, retryable: false, summary: "There is no sandbox of this id." },
@@ -107,9 +116,20 @@ const table = {
     retryable: true,
     summary: "The page does not keep up; the event was dropped.",
   },
+  rate_limited: {
+    status: 429,
+    retryable: true,
+    summary:
+      "Too much in too short a time; `details.limit` says of what, `details.retryAfterMs` when to go on.",
+  },
   too_many: { status: 429, retryable: true, summary: "A limit is reached; `details.limit` says which." },
   browser_unavailable: { status: 503, retryable: true, summary: "The sandbox has no connected browser now." },
   browser_missing: { status: 503, retryable: false, summary: "No Chromium was found to launch." },
+  target_refused: {
+    status: 422,
+    retryable: false,
+    summary: "The gateway's settings do not allow to reach this address; `details.setting` names the one.",
+  },
   browser_attach_failed: {
     status: 502,
     retryable: true,
@@ -198,9 +218,16 @@ export const CLOSE = {
     summary:
       "An agent's CDP connection: more changed during a private takeover than can be told; connect again.",
   },
+  rate_limited: {
+    code: 3006,
+    summary: "Too many messages over the limits went on coming; reconnect, and send less.",
+  },
   hello_timeout: { code: 3500, summary: "No valid `hello` came in time." },
   unsupported_version: { code: 3501, summary: "The gateway does not speak the offered version." },
   protocol_error: { code: 3502, summary: "Too many messages that are not of the protocol." },
+  unauthorized: { code: 3503, summary: "The token is missing or not valid; connect with a valid one." },
+  token_expired: { code: 3504, summary: "The token's time is over; connect with a new one." },
+  token_revoked: { code: 3505, summary: "The token was revoked; connect with another one." },
 } as const satisfies Record<string, { code: number; summary: string }>;
 export type CloseReason = keyof typeof CLOSE;
 

@@ -1,5 +1,6 @@
 /** The published entry of the protocol: every schema and type, by name. Modules inside the repository import files. */
 export * from "./agent.ts";
+export * from "./auth.ts";
 export * from "./codec.ts";
 export * from "./control.ts";
 export * from "./down.ts";

@@ -1,5 +1,6 @@
 /** Client to gateway: every message, one union. Objects are strict: an unknown field is an error, not a surprise. */
 import { z } from "zod";
+import { Token } from "./auth.ts";
 import { PassControlParams, ReleaseControlParams, SetPrivacyParams, TakeControlParams } from "./control.ts";
 import {
   AcceptHandoffParams,
@@ -19,8 +20,12 @@ const call = { id: MessageId, sandboxId: SandboxId };
 export const Hello = z.strictObject({
   ...type("hello"),
   version: z.number().int(),
-  role: Role,
-  name: Name,
+  /** Who speaks. Default: the token of the handshake; without any, `role` and `name` say it, where that is allowed. */
+  token: Token.exactOptional(),
+  /** With a token: if given, it must be the token's. */
+  role: Role.exactOptional(),
+  /** With a token: if given, it must be the token's subject. */
+  name: Name.exactOptional(),
   /** Stays the same while one program reconnects: makes a resume prompt run once (R1). Default: a new one. */
   clientId: z
     .string()
@@ -28,6 +33,11 @@ export const Hello = z.strictObject({
     .exactOptional(),
 });
 export const Ping = z.strictObject({ ...type("ping"), id: MessageId });
+
+/** A new token of the same subject and role, before the socket's own ends: the socket then lives as long as that one. */
+export const AuthRefresh = z.strictObject({ ...type("auth.refresh"), id: MessageId, token: Token });
+/** Asks for more time for who came by a link and is in the middle of a handoff. */
+export const AuthRenew = z.strictObject({ ...type("auth.renew"), id: MessageId });
 
 export const Join = z.strictObject({
   ...type("sandbox.join"),
@@ -90,6 +100,8 @@ export const ResumeAnswer = z.strictObject({
 export const UpMessage = z.discriminatedUnion("type", [
   Hello,
   Ping,
+  AuthRefresh,
+  AuthRenew,
   Join,
   Leave,
   LobbyJoin,
