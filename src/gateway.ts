@@ -6,11 +6,19 @@ import { nanoid } from "nanoid";
 import { encodeDown, MAX_MESSAGE_BYTES } from "../protocol/codec.ts";
 import { BatonError } from "../protocol/errors.ts";
 import { SUBPROTOCOL } from "../protocol/version.ts";
+import { Auth } from "./auth/auth.ts";
+import { refuseTokenInAddress } from "./auth/bearer.ts";
+import { Door } from "./auth/door.ts";
+import type { KeyOptions } from "./auth/keys.ts";
+import { Audit } from "./audit/audit.ts";
 import type { BrowserProvider } from "./browser/browser.ts";
 import { chromiumProvider } from "./browser/chromium.ts";
 import { Agents, MAX_CDP_MESSAGE_BYTES } from "./cdp/agents.ts";
 import { createApp } from "./http/app.ts";
-import { origins } from "./http/origins.ts";
+import { isLoopback, origins, type Origins } from "./http/origins.ts";
+import type { AddressSet } from "./limits/client-address.ts";
+import { Limits } from "./limits/limits.ts";
+import { DEFAULT_LIMITS, NO_LIMITS, type LimitSettings } from "./limits/settings.ts";
 import { silentLogger, type Logger } from "./ops/log.ts";
 import { Metrics } from "./ops/metrics.ts";
 import { Browsers } from "./room/browsers.ts";
@@ -22,9 +30,10 @@ import { Pulse } from "./room/pulse.ts";
 import { Rooms } from "./room/rooms.ts";
 import { Session } from "./room/session.ts";
 import { DEFAULT_SETTINGS, type RoomSettings } from "./room/settings.ts";
+import { targetPolicy } from "./targets/policy.ts";
 import { MemoryStore } from "./store/memory.ts";
 import type { Store } from "./store/store.ts";
-import type { Address, Transport } from "./transport/transport.ts";
+import type { Address, Handshake, Transport } from "./transport/transport.ts";
 import { WsTransport } from "./transport/ws.ts";
 
 export interface GatewayOptions {
@@ -34,6 +43,16 @@ export interface GatewayOptions {
   readonly port?: number;
   /** Where people reach this gateway. Default: where it listens. */
   readonly publicUrl?: string;
+  /** Keys of tokens. Without them everybody is who they say, and only this machine may connect. */
+  readonly auth?: KeyOptions;
+  /** Default: `DEFAULT_LIMITS` with `auth`, else none. */
+  readonly limits?: LimitSettings;
+  /** Proxies whose `X-Forwarded-For` is believed. Default: none. */
+  readonly trustedProxies?: AddressSet;
+  /** Origins of pages that may call beside the gateway's own. */
+  readonly allowedOrigins?: readonly string[];
+  /** Pages that may embed the viewer, as sources of CSP's `frame-ancestors`. Default `'self'`. */
+  readonly frameAncestors?: readonly string[];
   /** Chromium's path. Default: the usual places. */
   readonly chromium?: string;
   /** Environment of launched browsers, whose `PATH` is searched for one. Default: this process's, without a search. */
@@ -47,6 +66,13 @@ export interface GatewayOptions {
   readonly store?: Store;
   /** Folder for the profiles of browsers that this gateway starts: with it they outlast it. Default: they end with it. */
   readonly profileDir?: string;
+  /** Which addresses a caller's `cdpUrl` may have: rules as in `targets/rules.ts`. Default `*`, anything. */
+  readonly cdpTargets?: string;
+  /**
+   * Which addresses people and agents may open, and pages of launched browsers may reach. Default `*`, anything. Of a
+   * browser that was attached, or that comes from `browsers`, only what is opened directly is checked.
+   */
+  readonly navigationTargets?: string;
   readonly browsers?: BrowserProvider;
   readonly logger?: Logger;
 }
@@ -61,25 +87,40 @@ export interface Gateway {
   /** Starts to listen. Resolves to the base URL. */
   listen(): Promise<string>;
   readonly url: string;
+  /** Makes tokens. Absent where none are asked for. */
+  readonly auth: Auth | undefined;
   readonly rooms: Rooms;
   readonly operations: Operations;
   /** Tells clients to come back, detaches from browsers, ends those it launched. */
   close(): Promise<void>;
 }
 
+/** @throws TypeError when a key cannot be used, or there is none and others than this machine could connect */
 export function createGateway(options: GatewayOptions = {}): Gateway {
   const log = options.logger ?? silentLogger;
+  const host = options.host ?? "127.0.0.1";
+  if (!options.auth && !isLoopback(host)) {
+    throw new TypeError(
+      `Without a secret everybody who reaches ${host} could drive the browsers. Give \`auth\`, or listen on 127.0.0.1.`,
+    );
+  }
   const metrics = new Metrics();
   metrics.collectProcess();
   const store = options.store ?? new MemoryStore();
+  const auth = options.auth && new Auth({ keys: options.auth, store, log });
+  const cdpTargets = targetPolicy(options.cdpTargets ?? "*", "BATON_CDP_TARGETS");
+  const navigation = targetPolicy(options.navigationTargets ?? "*", "BATON_NAVIGATION_TARGETS");
   const provider =
     options.browsers ??
     chromiumProvider({
       ...(options.chromium !== undefined && { executablePath: options.chromium }),
       ...(options.browserEnv && { env: options.browserEnv }),
+      navigation,
       logger: log,
     });
   const browsers = new Browsers(provider, {
+    cdpTargets,
+    navigation,
     ...(options.profileDir !== undefined && { profileDir: options.profileDir }),
     storedEndpoint: async (sandboxId) => (await store.load(sandboxId))?.state.browser?.endpoint,
     started: async (sandboxId, endpoint) => {
@@ -98,6 +139,13 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
     isLiving: (id: string): boolean => pulse.isLiving(id),
     heard: (id: string): void => pulse.heard(id),
   };
+  const audit = new Audit({ store, log, nodeId });
+  const { trustedProxies } = options;
+  const limits = new Limits({
+    settings: options.limits ?? (auth ? DEFAULT_LIMITS : NO_LIMITS),
+    ...(trustedProxies && { exempt: trustedProxies }),
+  });
+  const door = new Door({ limits, audit, ...(auth && { auth }), ...(trustedProxies && { trustedProxies }) });
   const rooms = new Rooms({ store, browsers, settings, metrics, log, nodeId, nodes });
   const sessions = new Set<Session>();
   const pulse = new Pulse({
@@ -113,7 +161,7 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
       for (const session of sessions) session.sendText(text);
     },
   });
-  const operations = new Operations(rooms);
+  const operations = new Operations(rooms, door);
   const heartbeatMs = options.heartbeatMs ?? 15_000;
   const session = {
     rooms,
@@ -121,34 +169,39 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
     lobby: new Lobby(store),
     metrics,
     log,
+    door,
     heartbeatMs,
     helloTimeoutMs: options.helloTimeoutMs ?? 10_000,
     sessions,
     degraded: () => pulse.degraded,
     handle: onMessage,
   };
-  const agents = new Agents({ rooms, operations, log });
-  const allowed = origins(options.host ?? "127.0.0.1", publicUrl);
+  const agents = new Agents({ rooms, operations, log, door });
+  const allowed = origins(host, publicUrl, options.allowedOrigins);
   const app = createApp({
     store,
     rooms,
     operations,
     metrics,
     log,
+    door,
     publicUrl,
     origins: allowed,
+    frameAncestors: options.frameAncestors ?? ["'self'"],
     accepting: () => accepting,
     dashboardDir: dashboardDir(),
     version: packageVersion(),
   });
   const transport: Transport = new WsTransport({
-    fetch: (request) => app.fetch(request),
+    fetch: (request, info) => app.fetch(request, info),
     socketPath: "/v1/connect",
     subprotocol: SUBPROTOCOL,
-    originAllowed: allowed.originAllowed,
-    onSocket: (socket) => new Session(socket, session),
+    admit: (handshake) => admit(handshake, allowed, door),
+    admitConnection: (remoteAddress) => limits.connection(remoteAddress),
+    connectionClosed: (remoteAddress) => limits.connectionClosed(remoteAddress),
+    onSocket: (socket, handshake) => new Session(socket, handshake, session),
     pipes: {
-      open: (request, signal) => agents.open(request, signal),
+      open: (handshake, signal) => agents.open(handshake, signal),
       maxMessageBytes: MAX_CDP_MESSAGE_BYTES,
     },
     maxMessageBytes: MAX_MESSAGE_BYTES,
@@ -179,6 +232,7 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
   };
 
   return {
+    auth,
     rooms,
     operations,
     get url() {
@@ -186,7 +240,8 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
     },
     async listen() {
       await pulse.start();
-      address = await transport.listen(options.host ?? "127.0.0.1", options.port ?? 7070);
+      await auth?.start();
+      address = await transport.listen(host, options.port ?? 7070);
       void tick();
       // Sandboxes that were removed by others while this node was down leave their profiles behind.
       browsers
@@ -200,10 +255,31 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
       await transport.close();
       await rooms.close();
       await pulse.close();
+      await auth?.close();
+      await audit.close();
       await browsers.close();
       await store.close();
     },
   };
+}
+
+/** What is asked of every handshake before anything is done for it. */
+function admit(handshake: Handshake, { originAllowed }: Origins, door: Door): BatonError | undefined {
+  const { headers, query } = handshake;
+  const { origin, host } = headers;
+  try {
+    door.limits.handshake(door.addressOf(handshake));
+    refuseTokenInAddress(query);
+  } catch (error) {
+    if (error instanceof BatonError) return error;
+    throw error;
+  }
+  if (origin === undefined || originAllowed(origin, host)) return undefined;
+  return new BatonError(
+    "forbidden",
+    `Pages of ${origin} may not connect. Open the page from the gateway's own address, or add the origin to BATON_ALLOWED_ORIGINS.`,
+    { origin },
+  );
 }
 
 function hostInUrl(host: string): string {

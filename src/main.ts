@@ -2,6 +2,7 @@
 /** The `baton` command: environment and signals in, a running gateway out. The only file that touches `process`. */
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { TOKEN_USAGE, tokenCommand } from "./commands/token.ts";
 import { ConfigError, readConfig } from "./config.ts";
 import { createGateway } from "./gateway.ts";
 import { createLogger } from "./ops/log.ts";
@@ -12,6 +13,9 @@ const USAGE = `baton: lets a person take over an agent's browser and hand it bac
 usage: baton [--demo]
   --demo   start with one sandbox on a small local site, and an agent that gets stuck there
 
+       baton token …        make a token; baton token --help
+       baton audit verify … check an export of the audit log; baton audit --help
+
 Settings are environment variables that start with BATON_; the README lists them.
 `;
 
@@ -19,12 +23,23 @@ Settings are environment variables that start with BATON_; the README lists them
 const SHUTDOWN_MS = 10_000;
 
 async function main(): Promise<void> {
+  const [command, ...rest] = process.argv.slice(2);
+  if (command === "token") {
+    if (rest.includes("--help")) return void process.stdout.write(TOKEN_USAGE);
+    process.stdout.write(`${await tokenCommand(rest, readConfig(process.env).auth)}\n`);
+    return;
+  }
+  await serve();
+}
+
+async function serve(): Promise<void> {
   const args = parseArgs({ options: { demo: { type: "boolean" }, help: { type: "boolean", short: "h" } } });
   if (args.values.help) {
     process.stdout.write(USAGE);
     return;
   }
-  const config = readConfig(process.env);
+  const demoWanted = args.values.demo === true;
+  const config = readConfig({ ...process.env, ...(demoWanted && { BATON_DEMO: "1" }) });
   const log = createLogger({ level: config.logLevel, pretty: process.stdout.isTTY });
   const store = await openStore(config, log);
   const gateway = createGateway({
@@ -35,6 +50,11 @@ async function main(): Promise<void> {
     heartbeatMs: config.heartbeatMs,
     settings: { graceMs: config.graceMs, handoffTtlMs: config.handoffTtlMs },
     logger: log,
+    ...(config.auth && { auth: config.auth }),
+    allowedOrigins: config.allowedOrigins,
+    frameAncestors: config.frameAncestors,
+    ...(config.limits && { limits: config.limits }),
+    ...(config.trustedProxies && { trustedProxies: config.trustedProxies }),
     ...(config.publicUrl !== undefined && { publicUrl: config.publicUrl }),
     ...(config.chromium !== undefined && { chromium: config.chromium }),
     // A page that breaks out of its browser must not find the gateway's settings there.
@@ -43,8 +63,10 @@ async function main(): Promise<void> {
     ),
   });
   const url = await gateway.listen();
-  if (!["127.0.0.1", "::1", "localhost"].includes(config.host)) {
-    log.warn(`listening on ${config.host}: everybody who reaches this port can drive the browsers behind it`);
+  if (!config.auth) {
+    log.warn(
+      "BATON_SECRET is not set: no tokens are asked for, everybody on this machine is who they say, and only this machine may connect",
+    );
   }
   log.info(`dashboard: ${url}`);
   let stopDemo = async (): Promise<void> => {};
@@ -68,7 +90,7 @@ async function main(): Promise<void> {
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
 
-  if (args.values.demo || config.demo) {
+  if (config.demo) {
     const { startDemo } = await import("../examples/login-handoff/demo.ts");
     try {
       const demo = await startDemo(url, (line) => log.info(line));
@@ -99,6 +121,7 @@ function explain(error: unknown): string {
   if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND")
     return `baton: BATON_HOST is not an address of this machine. Set it to 127.0.0.1 or 0.0.0.0.`;
   if (code?.startsWith("ERR_PARSE_ARGS")) return `baton: ${error.message}\n${USAGE}`;
-  if (["BrowserError", "BatonError", "StoreOpenError"].includes(error.name)) return `baton: ${error.message}`;
+  if (["BrowserError", "BatonError", "StoreOpenError", "UsageError"].includes(error.name))
+    return `baton: ${error.message}`;
   return `baton: ${error.stack ?? error.message}`;
 }

@@ -4,8 +4,10 @@
  *
  * It does not know who may drive. The gate in `room/` decides, and calls `dispatch` only for what may pass.
  */
+import type { LookupFunction } from "node:net";
 import type { InputEvent } from "../../protocol/input.ts";
 import type { Dialog, Tab } from "../../protocol/preview.ts";
+import type { TargetPolicy } from "../targets/policy.ts";
 
 /** A tab as the browser knows it; the room gives it its number. */
 export type LinkTab = Omit<Tab, "number">;
@@ -74,8 +76,16 @@ export interface BrowserLink {
   readonly blocked: ReadonlySet<string>;
   /** Where the browser is that this link is connected to now: its `ws(s)://` address. Undefined while it is not live. */
   readonly endpoint: string | undefined;
+  /**
+   * Where the host name of `endpoint` leads, for whoever makes a connection of their own. Undefined: wherever the system
+   * says.
+   */
+  readonly lookup: LookupFunction | undefined;
 
-  /** Resolves at the first `live`; rejects with `BrowserError` when the first connection fails or `signal` aborts. */
+  /**
+   * Resolves at the first `live`; rejects with `BrowserError` when the first connection fails or `signal` aborts, with
+   * BatonError `target_refused` when the browser's address may not be reached.
+   */
   ready(signal?: AbortSignal): Promise<void>;
 
   /**
@@ -85,6 +95,8 @@ export interface BrowserLink {
    *
    * `mayLeave` is asked at the moment the event leaves for the browser, which may be later than the call: when it
    * answers false the event is dropped and the promise rejects with `fenced` (C6). Default: it may.
+   *
+   * An address that may not be opened rejects with BatonError `target_refused`.
    */
   dispatch(event: InputEvent, mayLeave?: () => boolean): Promise<void>;
 
@@ -123,6 +135,13 @@ export interface AttachOptions {
    * connection attempt, since a relaunched browser has another one.
    */
   readonly endpoint: (signal: AbortSignal) => Promise<string>;
+  /**
+   * Where `endpoint`, and the browser's own answer to where it listens, may lead. Default: anywhere. That is for browsers
+   * which the gateway started: their addresses are no caller's.
+   */
+  readonly targets?: TargetPolicy;
+  /** Which addresses a person may open. Default: any. */
+  readonly navigation?: TargetPolicy;
   /** How long one connection attempt may take. Default 10,000. */
   readonly connectTimeoutMs?: number;
   /** Give up (`gone`) after being away for this long. Default: never. */

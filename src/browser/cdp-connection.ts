@@ -1,3 +1,4 @@
+import type { LookupFunction } from "node:net";
 import type { WebSocket } from "ws";
 import { openSocket } from "./open-socket.ts";
 import type { ProtocolMapping } from "devtools-protocol/types/protocol-mapping.js";
@@ -133,9 +134,9 @@ export class CdpConnection {
     socket.on("close", () => this.#end("the browser closed the connection"));
   }
 
-  /** `url` is the browser target's `ws(s)://` address. Rejects when it does not open before `signal` aborts. */
-  static connect(url: string, signal: AbortSignal): Promise<CdpConnection> {
-    const options = { maxPayload: MAX_PAYLOAD_BYTES };
+  /** `url` is the browser target's `ws(s)://` address, `lookup` where its host name leads if not as the system says. Rejects when it does not open before `signal` aborts. */
+  static connect(url: string, signal: AbortSignal, lookup?: LookupFunction): Promise<CdpConnection> {
+    const options = { maxPayload: MAX_PAYLOAD_BYTES, lookup };
     return openSocket(url, options, signal, (socket) => new CdpConnection(socket));
   }
 

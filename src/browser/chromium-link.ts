@@ -1,3 +1,4 @@
+import type { LookupFunction } from "node:net";
 import type { InputEvent } from "../../protocol/input.ts";
 import type { Dialog } from "../../protocol/preview.ts";
 import {
@@ -12,7 +13,7 @@ import {
   type ScreencastOptions,
 } from "./browser.ts";
 import { CdpConnection } from "./cdp-connection.ts";
-import { attachFailed, resolveEndpoint } from "./endpoint.ts";
+import { attachFailed, isTargetRefused, nothingThere, resolveEndpoint, type Endpoint } from "./endpoint.ts";
 import { cookieValues } from "./cookie-values.ts";
 import { forgetConsole } from "./forget-console.ts";
 import { HeldInput } from "./held-input.ts";
@@ -35,7 +36,7 @@ const FORGET_MS = 1_000;
 
 /** Everything that lives and ends with one connection. */
 interface Attachment {
-  readonly endpoint: string;
+  readonly endpoint: Endpoint;
   readonly connection: CdpConnection;
   readonly tracker: TabTracker;
   readonly pipe: InputPipe;
@@ -91,7 +92,11 @@ export class ChromiumLink implements BrowserLink {
   }
 
   get endpoint(): string | undefined {
-    return this.#status === "live" ? this.#attachment?.endpoint : undefined;
+    return this.#status === "live" ? this.#attachment?.endpoint.url : undefined;
+  }
+
+  get lookup(): LookupFunction | undefined {
+    return this.#attachment?.endpoint.lookup;
   }
 
   ready(signal?: AbortSignal): Promise<void> {
@@ -188,7 +193,7 @@ export class ChromiumLink implements BrowserLink {
         settleFirst(error);
         failures += 1;
         const awayMs = performance.now() - awaySince;
-        this.#logger.debug({ error, failures }, "the browser was not reached");
+        this.#logger.debug({ reason: reasonOf(error), failures }, "the browser was not reached");
         if (awayMs >= (this.#options.giveUpAfterMs ?? Infinity)) {
           this.#setStatus("gone", `not reached for ${Math.round(awayMs / 1_000)} s; attach a browser again`);
           return;
@@ -214,8 +219,12 @@ export class ChromiumLink implements BrowserLink {
     try {
       const { signal } = attempt;
       const given = await orAbort(this.#options.endpoint(signal), signal);
-      const endpoint = await resolveEndpoint(given, signal);
-      connection = await CdpConnection.connect(endpoint, signal);
+      const endpoint = await orAbort(resolveEndpoint(given, signal, this.#options.targets), signal);
+      connection = await CdpConnection.connect(endpoint.url, signal, endpoint.lookup).catch(
+        (error: unknown) => {
+          throw signal.aborted ? signal.reason : nothingThere(error);
+        },
+      );
       const attachment = this.#build(connection, endpoint);
       await orAbort(attachment.tracker.start(), signal);
       // Not awaited: a page that hangs must not keep the others from being live.
@@ -223,19 +232,15 @@ export class ChromiumLink implements BrowserLink {
       return attachment;
     } catch (error) {
       connection?.close();
-      if (error instanceof BrowserError) throw error;
-      const detail = error instanceof Error ? error.message : String(error);
-      throw attachFailed(
-        `The browser could not be attached (${detail}); check that it runs and its address`,
-        error,
-      );
+      if (error instanceof BrowserError || isTargetRefused(error)) throw error;
+      throw attachFailed("The browser could not be attached; check that it runs and its address", error);
     } finally {
       clearTimeout(timer);
       this.#closing.signal.removeEventListener("abort", onClosing);
     }
   }
 
-  #build(connection: CdpConnection, endpoint: string): Attachment {
+  #build(connection: CdpConnection, endpoint: Endpoint): Attachment {
     const tracker: TabTracker = new TabTracker(
       connection,
       {
@@ -254,7 +259,7 @@ export class ChromiumLink implements BrowserLink {
       },
       this.#logger,
     );
-    const pipe = new InputPipe(tracker, this.#held);
+    const pipe = new InputPipe(tracker, this.#held, this.#options.navigation);
     const screencast = new Screencast((frame, done) => this.#frame(frame, done), this.#logger);
     return { endpoint, connection, tracker, pipe, screencast };
   }
@@ -347,6 +352,16 @@ export class ChromiumLink implements BrowserLink {
       }
     }
   }
+}
+
+/** In one word: messages of what lies below may quote a secret address, or what was found there. */
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined;
+  for (const each of [cause, error]) {
+    const { code } = (each ?? {}) as { code?: unknown };
+    if (typeof code === "string") return code;
+  }
+  return "unknown";
 }
 
 /** Doubles from 100 ms to 5 s; half of it at random, so that nodes that lost one browser don't return in step. */

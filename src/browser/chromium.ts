@@ -1,3 +1,4 @@
+import type { TargetPolicy } from "../targets/policy.ts";
 import type { BrowserProvider } from "./browser.ts";
 import { answersAt } from "./endpoint.ts";
 import { ChromiumLink } from "./chromium-link.ts";
@@ -13,12 +14,14 @@ export interface ChromiumProviderOptions {
   readonly executablePath?: string;
   /** Environment of launched browsers, whose `PATH` is searched. Default: this process's, with no PATH search. */
   readonly env?: NodeJS.ProcessEnv;
+  /** What pages of launched browsers may reach, whatever leads there. Default: anything. */
+  readonly navigation?: TargetPolicy;
   readonly logger?: BrowserLogger;
 }
 
 /** Real browsers: any Chromium that is reached over CDP, and such that are launched here. */
 export function chromiumProvider(options: ChromiumProviderOptions = {}): BrowserProvider {
-  const { env, logger = silent } = options;
+  const { env, navigation, logger = silent } = options;
   return {
     attach: (attach) => new ChromiumLink({ ...attach, logger }),
     answers: (endpoint, signal) =>
@@ -29,7 +32,13 @@ export function chromiumProvider(options: ChromiumProviderOptions = {}): Browser
         ...(wanted !== undefined && { executablePath: wanted }),
         ...(env?.["PATH"] !== undefined && { searchPath: env["PATH"] }),
       });
-      return new ChromiumProcess({ ...launch, executablePath, logger, ...(env && { env }) });
+      return new ChromiumProcess({
+        ...launch,
+        executablePath,
+        logger,
+        ...(env && { env }),
+        ...(navigation && { navigation }),
+      });
     },
   };
 }

@@ -1,6 +1,8 @@
 /** A browser without a browser, for tests of what uses `BrowserLink`. The contract suite holds it to Chromium's ways. */
 import type { InputEvent } from "../../protocol/input.ts";
 import type { Dialog } from "../../protocol/preview.ts";
+import { checkNavigation } from "../targets/navigation.ts";
+import type { TargetPolicy } from "../targets/policy.ts";
 import {
   BrowserError,
   type AttachOptions,
@@ -13,6 +15,7 @@ import {
   type LinkTab,
   type ScreencastOptions,
 } from "./browser.ts";
+import { isTargetRefused } from "./endpoint.ts";
 import { FakeLaunchedBrowser, fakeAnswers } from "./fake-launch.ts";
 import { HeldInput } from "./held-input.ts";
 import { keyParams } from "./input.ts";
@@ -164,6 +167,7 @@ export class FakeBrowserLink implements BrowserLink {
   readonly held = new HeldInput();
   readonly #browser: FakeBrowser;
   readonly #listeners = new Set<BrowserListener>();
+  readonly #navigation: TargetPolicy | undefined;
   readonly #first: Promise<void>;
   readonly #unsettled = new Set<Promise<void>>();
   #status: LinkStatus = "connecting";
@@ -177,6 +181,7 @@ export class FakeBrowserLink implements BrowserLink {
 
   constructor(browser: FakeBrowser, options: AttachOptions) {
     this.#browser = browser;
+    this.#navigation = options.navigation;
     this.#first = this.#start(options);
     this.#first.catch(() => {});
   }
@@ -193,6 +198,8 @@ export class FakeBrowserLink implements BrowserLink {
   get endpoint(): string | undefined {
     return this.status === "live" ? "ws://127.0.0.1:0/devtools/browser/fake" : undefined;
   }
+
+  readonly lookup = undefined;
 
   async forgetConsole(): Promise<void> {}
 
@@ -356,9 +363,10 @@ export class FakeBrowserLink implements BrowserLink {
 
   async #start(options: AttachOptions): Promise<void> {
     try {
-      await options.endpoint(AbortSignal.timeout(options.connectTimeoutMs ?? 10_000));
+      const endpoint = await options.endpoint(AbortSignal.timeout(options.connectTimeoutMs ?? 10_000));
+      await options.targets?.check(endpoint);
     } catch (error) {
-      throw error instanceof BrowserError ? error : attachFailed(error);
+      throw error instanceof BrowserError || isTargetRefused(error) ? error : attachFailed(error);
     }
     if (this.#status === "gone") throw unavailable("The browser link was closed");
     this.#browser.links.add(this);
@@ -376,6 +384,7 @@ export class FakeBrowserLink implements BrowserLink {
     if (!page) throw unavailable("No tab is open; open one first");
     if (event.kind === "navigate" && event.to === "url") {
       if (event.url === undefined) throw invalid('navigate with to "url" needs a url');
+      if (this.#navigation) await checkNavigation(this.#navigation, event.url);
       browser.navigate(event.url);
     }
     if (event.kind === "dialog") {

@@ -4,7 +4,8 @@ import { BrowserError } from "./browser.ts";
 import type { HeldInput } from "./held-input.ts";
 import { keyParams, mouseParams, releaseKey, wheelParams } from "./input.ts";
 import { NativeDrag } from "./native-drag.ts";
-import { navigate, paste, type Sent } from "./page-actions.ts";
+import type { TargetPolicy } from "../targets/policy.ts";
+import { fenced, navigate, paste, type Sent } from "./page-actions.ts";
 import { refused, type PageTab } from "./page-tab.ts";
 import type { TabTracker } from "./tab-tracker.ts";
 
@@ -29,6 +30,7 @@ interface Entry {
 export class InputPipe {
   readonly #tracker: TabTracker;
   readonly #held: HeldInput;
+  readonly #navigation: TargetPolicy | undefined;
   readonly #queue: Entry[] = [];
   /** One promise per event that was accepted and per command that was sent, until it settles. Never rejects. */
   readonly #unsettled = new Set<Promise<void>>();
@@ -41,8 +43,10 @@ export class InputPipe {
   #lastX = 0;
   #lastY = 0;
 
-  constructor(tracker: TabTracker, held: HeldInput) {
+  /** @param navigation which addresses may be opened; undefined: any */
+  constructor(tracker: TabTracker, held: HeldInput, navigation?: TargetPolicy) {
     this.#tracker = tracker;
+    this.#navigation = navigation;
     this.#held = held;
   }
 
@@ -88,7 +92,7 @@ export class InputPipe {
         entry.reject(fenced());
         continue;
       }
-      const settled = this.#send(entry.event).then(entry.resolve, entry.reject);
+      const settled = this.#send(entry).then(entry.resolve, entry.reject);
       void settled.then(() => this.pump());
     }
   }
@@ -125,7 +129,7 @@ export class InputPipe {
     if (tab.dialog) return;
     const lifted = this.#lifted;
     this.#lifted = [];
-    for (const event of lifted) this.#send(event).catch(() => {});
+    for (const event of lifted) this.#send({ event, mayLeave: always }).catch(() => {});
   }
 
   dragIntercepted(tab: PageTab, data: Protocol.Input.DragData): void {
@@ -156,7 +160,7 @@ export class InputPipe {
     return undefined;
   }
 
-  #send(event: InputEvent): Promise<void> {
+  #send({ event, mayLeave }: Pick<Entry, "event" | "mayLeave">): Promise<void> {
     try {
       switch (event.kind) {
         case "tab":
@@ -165,7 +169,7 @@ export class InputPipe {
           return this.#dialog(event);
         case "navigate": {
           const tab = this.#shown();
-          return this.#steps(navigate(tab, event), tab);
+          return this.#steps(navigate(tab, event, { mayLeave, navigation: this.#navigation }), tab);
         }
         case "paste": {
           const tab = this.#unblocked();
@@ -313,10 +317,6 @@ export class InputPipe {
 }
 
 const always = (): boolean => true;
-
-function fenced(): BrowserError {
-  return new BrowserError("fenced", "The input was held back until it was no longer wanted; it was dropped");
-}
 
 function isMove(event: InputEvent): event is MouseInput {
   return event.kind === "mouse" && event.action === "move";

@@ -2,8 +2,10 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import type { TargetPolicy } from "../targets/policy.ts";
 import { BrowserError, type LaunchOptions, type LaunchedBrowser } from "./browser.ts";
 import { answersAt } from "./endpoint.ts";
+import { FilteringProxy } from "./filtering-proxy.ts";
 import { KeptRecord } from "./kept-record.ts";
 import { silent, type BrowserLogger } from "./logger.ts";
 import { PageKeeper, type Opening, type Viewport } from "./page-keeper.ts";
@@ -60,6 +62,11 @@ export interface ChromiumProcessOptions extends LaunchOptions {
   readonly executablePath: string;
   /** Environment of the child. Default: this process's own. */
   readonly env?: NodeJS.ProcessEnv;
+  /**
+   * What its pages may reach, whatever leads there. Default: anything. A browser that is taken from another gateway of
+   * this machine has that one's policy, as long as that one lives: both need the same settings.
+   */
+  readonly navigation?: TargetPolicy;
   readonly logger?: BrowserLogger;
   readonly startupTimeoutMs?: number;
   readonly hangTimeoutMs?: number;
@@ -73,6 +80,12 @@ interface Running {
   readonly endpoint: string;
 }
 
+interface FilteredBy {
+  readonly proxy: FilteringProxy;
+  /** What `--proxy-server` takes. */
+  readonly url: string;
+}
+
 /** Another Chromium was quicker to start on the same profile. */
 class ProfileInUse extends Error {}
 
@@ -81,6 +94,11 @@ export class ChromiumProcess implements LaunchedBrowser {
   readonly #options: ChromiumProcessOptions;
   readonly #logger: BrowserLogger;
   readonly #keeper = new PageKeeper((urls) => this.#record?.save(urls));
+  /**
+   * As long as this object: a browser ends with its gateway, so that no browser outlives its proxy. Where one did, it
+   * would reach nothing.
+   */
+  #proxy: Promise<FilteredBy> | undefined;
   #profile: string | undefined;
   /** Of a profile that is kept. */
   readonly #record: KeptRecord | undefined;
@@ -137,6 +155,7 @@ export class ChromiumProcess implements LaunchedBrowser {
     this.#keeper.stop();
     await this.#record?.stop();
     if (child) await (asked ? ended(child) : killed(child));
+    await (await this.#proxy?.catch(() => undefined))?.proxy.close();
     if (!this.#record && this.#profile !== undefined) {
       // The last of Chromium's helpers may still be writing.
       await rm(this.#profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
@@ -167,6 +186,27 @@ export class ChromiumProcess implements LaunchedBrowser {
     return this.#running;
   }
 
+  get #isFiltered(): boolean {
+    return this.#options.navigation !== undefined && !this.#options.navigation.any;
+  }
+
+  /** The arguments that leave a browser no way but through the proxy. */
+  async #filter(): Promise<readonly string[]> {
+    const { navigation } = this.#options;
+    if (!navigation || !this.#isFiltered) return [];
+    this.#proxy ??= startProxy(navigation);
+    const { url } = await this.#proxy;
+    return [
+      `--proxy-server=${url}`,
+      // Chromium would go to loopback and link-local addresses by itself.
+      "--proxy-bypass-list=<-loopback>",
+      // What asks for names beside the proxy finds none.
+      "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+      "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+      "--webrtc-ip-handling-policy=disable_non_proxied_udp",
+    ];
+  }
+
   async #answers(endpoint: string): Promise<boolean> {
     return answersAt(endpoint, AbortSignal.timeout(this.#options.hangTimeoutMs ?? HANG_TIMEOUT_MS));
   }
@@ -182,7 +222,8 @@ export class ChromiumProcess implements LaunchedBrowser {
     if (state.kind === "used") return { child: undefined, endpoint: state.endpoint };
     const { again, opening } = await this.#opening(state.orderly);
     const how = again ? (opening.trustRestored ? "restore" : "restore cookies") : "anew";
-    const args = launchArguments(profile, viewport, how, this.#options.args ?? []);
+    const filtered = [...(this.#options.args ?? []), ...(await this.#filter())];
+    const args = launchArguments(profile, viewport, how, filtered);
     const child = spawn(executablePath, args, {
       stdio: ENDS_WITH_PARENT ? ["ignore", "ignore", "pipe", "pipe", "pipe"] : ["ignore", "ignore", "pipe"],
       // Its own process group, so that its helpers can be ended with it.
@@ -195,7 +236,8 @@ export class ChromiumProcess implements LaunchedBrowser {
     const signal = AbortSignal.any([timeout, this.#closing.signal]);
     try {
       const endpoint = await announcedEndpoint(child, signal, startupTimeoutMs);
-      await within(this.#keeper.start(endpoint, { ...opening, viewport }, signal), startupTimeoutMs);
+      const webOnly = this.#isFiltered;
+      await within(this.#keeper.start(endpoint, { ...opening, viewport, webOnly }, signal), startupTimeoutMs);
       await this.#record?.begin(this.#keeper.urls).catch(notWritable);
       this.#launches += 1;
       const startedAt = performance.now();
@@ -214,7 +256,9 @@ export class ChromiumProcess implements LaunchedBrowser {
   }
 
   /** Which pages the next Chromium opens. `again`: the profile has been used before. */
-  async #opening(orderly: boolean): Promise<{ again: boolean; opening: Omit<Opening, "viewport"> }> {
+  async #opening(
+    orderly: boolean,
+  ): Promise<{ again: boolean; opening: Omit<Opening, "viewport" | "webOnly"> }> {
     const { url } = this.#options;
     const kept = (await this.#record?.read()) ?? "never";
     if (this.#launches === 0 && kept === "never") {
@@ -266,6 +310,11 @@ function launchArguments(
   if (how !== "anew") args.push("--restore-last-session");
   // A page that is asked for comes to the front, of those that Chromium restores.
   return [...args, ...extra, ...(how === "restore" ? [] : ["about:blank"])];
+}
+
+async function startProxy(navigation: TargetPolicy): Promise<FilteredBy> {
+  const proxy = new FilteringProxy(navigation);
+  return { proxy, url: await proxy.listen() };
 }
 
 /** Reads stderr until Chromium says where it listens; goes on reading, since a full pipe would stop Chromium. */

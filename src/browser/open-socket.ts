@@ -1,12 +1,18 @@
+import type { LookupFunction } from "node:net";
+import { WebSocket, type ClientOptions } from "ws";
+
+export interface SocketOptions extends ClientOptions {
+  /** Where the host name leads. Default: the system's answer. `ws` passes it on, its types don't know of it. */
+  readonly lookup?: LookupFunction | undefined;
+}
+
 /**
  * Opens a WebSocket to a browser. Rejects when it does not open before `signal` aborts, with the signal's reason.
  * `make` is called at the very moment it opens: whatever listens then misses nothing.
  */
-import { WebSocket, type ClientOptions } from "ws";
-
 export function openSocket<T>(
   url: string,
-  options: ClientOptions,
+  options: SocketOptions,
   signal: AbortSignal,
   make: (socket: WebSocket) => T,
 ): Promise<T> {

@@ -1,5 +1,7 @@
 /** Input that takes Chromium several commands. Each resolves when the last one was sent, to its answer. */
 import type { NavigateInput } from "../../protocol/input.ts";
+import { checkNavigation } from "../targets/navigation.ts";
+import type { TargetPolicy } from "../targets/policy.ts";
 import { BrowserError } from "./browser.ts";
 import { CdpError } from "./cdp-connection.ts";
 import type { PageTab } from "./page-tab.ts";
@@ -18,10 +20,22 @@ export interface Sent {
   readonly answer: Promise<unknown>;
 }
 
-/** Resolves once Chromium has begun it. */
-export async function navigate(tab: PageTab, event: NavigateInput): Promise<Sent> {
+/** On which terms a navigation may leave for the browser. */
+export interface Leave {
+  readonly mayLeave: () => boolean;
+  readonly navigation: TargetPolicy | undefined;
+}
+
+/** Resolves once Chromium has begun it. @throws BatonError `target_refused`, `too_many` */
+export async function navigate(tab: PageTab, event: NavigateInput, leave: Leave): Promise<Sent> {
   const { session } = tab;
   const before = tab.interruptions;
+  if (event.to === "url" && leave.navigation && !leave.navigation.any) {
+    await checkNavigation(leave.navigation, event.url ?? "");
+    // Whoever drove when the host was looked up may not do so any more (C6).
+    if (!leave.mayLeave()) throw fenced();
+    if (tab.interruptions !== before) return { answer: Promise.resolve() };
+  }
   for (let attempt = 1; ; attempt++) {
     try {
       await begin();
@@ -68,6 +82,10 @@ async function begun(tab: PageTab, navigation: Promise<unknown>): Promise<void> 
   // A refusal comes before this answer, so that it wins the race; that this is answered at all is enough.
   const later = tab.session.send("Page.getNavigationHistory").catch(() => undefined);
   await Promise.race([navigation, later]);
+}
+
+export function fenced(): BrowserError {
+  return new BrowserError("fenced", "The input was held back until it was no longer wanted; it was dropped");
 }
 
 function isRefused(error: unknown, why: RegExp): boolean {

@@ -22,6 +22,8 @@ export interface Opening {
    */
   readonly trustRestored: boolean;
   readonly viewport: Viewport;
+  /** Pages of files are not opened again, and closed where Chromium itself brought them back. */
+  readonly webOnly: boolean;
 }
 
 /**
@@ -139,14 +141,18 @@ async function fitWindows(
 async function arrange(
   connection: CdpConnection,
   present: ReadonlyMap<string, string>,
-  { urls, trustRestored }: Opening,
+  { urls, trustRestored, webOnly }: Opening,
   close: (targetId: string) => Promise<void>,
 ): Promise<void> {
   const { browser } = connection;
-  const restored = [...present].filter(([, url]) => isRestorable(url));
-  if (restored.length > 0 && (trustRestored || !urls)) return;
+  const mayStay = (url: string): boolean => isRestorable(url) && !(webOnly && /^file:/i.test(url));
+  const restored = [...present].filter(([, url]) => mayStay(url));
+  if (restored.length > 0 && (trustRestored || !urls)) {
+    for (const [targetId, url] of present) if (isRestorable(url) && !mayStay(url)) await close(targetId);
+    return;
+  }
   const missing: string[] = [];
-  for (const url of (urls ?? []).filter(isRestorable)) {
+  for (const url of (urls ?? []).filter(mayStay)) {
     const found = restored.findIndex(([, other]) => other === url);
     if (found === -1) missing.push(url);
     else restored.splice(found, 1);
@@ -161,8 +167,8 @@ async function arrange(
       session.post("Page.navigate", { url });
     } else await browser.send("Target.createTarget", { url });
   }
-  const blanks = [...present].filter(([, url]) => !isRestorable(url));
-  const opened = (urls ?? []).some(isRestorable);
+  const blanks = [...present].filter(([, url]) => !mayStay(url));
+  const opened = (urls ?? []).some(mayStay);
   if (!opened && !blanks.some(([, url]) => url === "about:blank")) {
     await browser.send("Target.createTarget", { url: "about:blank" });
   } else if (!opened) {

@@ -1,3 +1,4 @@
+import { BatonError } from "../../protocol/errors.ts";
 import type { Dialog } from "../../protocol/preview.ts";
 import { BrowserError, type LinkTab } from "./browser.ts";
 import { CdpError, type CdpSession } from "./cdp-connection.ts";
@@ -79,8 +80,8 @@ function neverWill(error: unknown): boolean {
 }
 
 /** Chromium did not carry a command out. */
-export function refused(error: unknown): BrowserError {
-  if (error instanceof BrowserError) return error;
+export function refused(error: unknown): BrowserError | BatonError {
+  if (error instanceof BrowserError || error instanceof BatonError) return error;
   const detail = error instanceof Error ? error.message : String(error);
   return new BrowserError("browser_unavailable", `The browser refused the input (${detail}); try again`, {
     cause: error,

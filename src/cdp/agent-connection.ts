@@ -10,11 +10,13 @@ import type { Metrics } from "../ops/metrics.ts";
 import type { Channel } from "../room/channel.ts";
 import type { Gate, Known } from "../room/gate.ts";
 import type { Pipe, PipeHandler } from "../transport/transport.ts";
+import type { TargetPolicy } from "../targets/policy.ts";
 import type { Command } from "./commands.ts";
+import { Destinations } from "./destinations.ts";
 import { Drain } from "./drain.ts";
 import { markFocus } from "./focus-mark.ts";
 import { readCommand } from "./intake.ts";
-import { notDriving } from "./messages.ts";
+import { errorMessage, notDriving } from "./messages.ts";
 import { Reception } from "./reception.ts";
 import { Returning } from "./returning.ts";
 import { peek } from "./scan.ts";
@@ -27,6 +29,8 @@ export interface AgentConnectionOptions {
   readonly upstream: Upstream;
   readonly gate: Gate;
   readonly policy: AgentPolicy;
+  /** Where its commands may lead the browser. Undefined: anywhere. */
+  readonly navigation?: TargetPolicy | undefined;
   /** What the socket itself leads to. */
   readonly root: { readonly type: "browser" | "page"; readonly targetId?: string };
   readonly metrics: Metrics;
@@ -61,6 +65,7 @@ export class AgentConnection implements Channel, PipeHandler {
   readonly #upstream: Upstream;
   readonly #gate: Gate;
   readonly #sessions: Sessions;
+  readonly #destinations: Destinations;
   readonly #reception: Reception;
   readonly #view: View;
   readonly #drain: Drain;
@@ -115,6 +120,25 @@ export class AgentConnection implements Channel, PipeHandler {
       quiet: (session) => this.#drain.quietOne(session),
       settle: () => this.#settle(),
     });
+    this.#destinations = new Destinations({
+      policy: options.navigation,
+      read: (bytes) => {
+        const command = readCommand(bytes, this.#sessions);
+        if (!Buffer.isBuffer(command)) return command;
+        this.#show(command);
+        return undefined;
+      },
+      pass: (command) => this.#reception.receive(command),
+      refuse: ({ id, session }, refusal) => {
+        options.metrics.cdpCommands.inc({ outcome: "deny" });
+        this.#show(errorMessage({ id, ...(session.id !== undefined && { sessionId: session.id }) }, refusal));
+      },
+      pause: () => this.#pipe?.pause(),
+      resume: () => {
+        if (upstream.bufferedBytes <= HIGH_WATER_BYTES) this.#pipe?.resume();
+      },
+      guard: (step) => this.#guard(step),
+    });
     this.#drain = new Drain(upstream, this.#sessions, () => {
       this.close("resync", "a command of yours had no end while control changed; connect again");
       upstream.terminate();
@@ -147,11 +171,7 @@ export class AgentConnection implements Channel, PipeHandler {
   // --- the client's side
 
   message(bytes: Buffer): void {
-    this.#guard(() => {
-      const command = readCommand(bytes, this.#sessions);
-      if (Buffer.isBuffer(command)) this.#show(command);
-      else this.#reception.receive(command);
-    });
+    this.#guard(() => this.#destinations.receive(bytes));
     if (this.#upstream.bufferedBytes > HIGH_WATER_BYTES) this.#pipe?.pause();
   }
 
@@ -401,6 +421,7 @@ export class AgentConnection implements Channel, PipeHandler {
   #left(): void {
     if (this.#gone) return;
     this.#gone = true;
+    this.#destinations.end();
     this.#reception.commands.drop();
     this.#options.left();
   }

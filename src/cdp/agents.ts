@@ -1,16 +1,24 @@
 /** Opens agents' CDP connections: finds the sandbox and its browser, and puts the gate between them. */
+import type { LookupFunction } from "node:net";
 import { nanoid } from "nanoid";
 import { z } from "zod";
 import { AgentPolicy } from "../../protocol/agent.ts";
 import { invalidMessage } from "../../protocol/codec.ts";
 import { BatonError } from "../../protocol/errors.ts";
 import { Name, SandboxId } from "../../protocol/ids.ts";
+import { callerOf } from "../auth/auth.ts";
+import { refuseTokenInAddress, tokenOf } from "../auth/bearer.ts";
+import type { Door } from "../auth/door.ts";
+import { noTokens, type Identity } from "../auth/identity.ts";
+import type { TokenEnd } from "../auth/revocations.ts";
+import { authorize, authorizeName, OPEN_GRANT, type Caller } from "../core/access.ts";
 import type { Logger } from "../ops/log.ts";
 import type { Entrance } from "../room/attachment.ts";
 import type { Operations } from "../room/operations.ts";
 import type { Room } from "../room/room.ts";
 import type { Rooms } from "../room/rooms.ts";
-import type { Opening, Pipe, PipeRequest } from "../transport/transport.ts";
+import type { TargetPolicy } from "../targets/policy.ts";
+import type { Handshake, Opening, Pipe } from "../transport/transport.ts";
 import { AgentConnection } from "./agent-connection.ts";
 import { AgentMember } from "./agent-member.ts";
 import { BatonDomain } from "./baton-domain.ts";
@@ -20,6 +28,22 @@ export interface AgentsOptions {
   readonly rooms: Rooms;
   readonly operations: Operations;
   readonly log: Logger;
+  readonly door: Door;
+  /** Where their commands may lead browsers. Default: anywhere. */
+  readonly navigation?: TargetPolicy;
+}
+
+/** Who connects, and as what it is taken: over CDP everybody is the agent. */
+interface Admitted {
+  readonly caller: Caller;
+  readonly identity?: Identity;
+}
+
+interface Given extends Admitted {
+  readonly policy: AgentPolicy | undefined;
+  /** Of one page's own address. */
+  readonly page: string | undefined;
+  readonly release: () => void;
 }
 
 /** Largest message in either direction: an upload or a screenshot is one. */
@@ -34,8 +58,8 @@ const PATH = /^\/v1\/sandboxes\/([^/]+)\/cdp(?:\/devtools\/(browser|page)\/([A-Z
 const Query = z.object({
   /** Default: the sandbox's, which is `hold` by default. */
   policy: AgentPolicy.optional(),
-  /** What people see in the list of who is here. */
-  name: Name.default("agent"),
+  /** What people see in the list of who is here. Default: the token's subject, or `agent`. */
+  name: Name.optional(),
 });
 
 export class Agents {
@@ -51,14 +75,16 @@ export class Agents {
    * @throws BatonError `invalid_message`, `sandbox_not_found`, `browser_unavailable`, `browser_attach_failed`,
    *   `too_many`, `unavailable`
    */
-  async open(request: PipeRequest, signal: AbortSignal): Promise<Opening | null> {
-    const [, id, kind, targetId] = PATH.exec(request.path) ?? [];
+  async open(handshake: Handshake, signal: AbortSignal): Promise<Opening | null> {
+    const [, id, kind, targetId] = PATH.exec(handshake.path) ?? [];
     if (id === undefined) return null;
     const sandboxId = SandboxId.safeParse(id);
     if (!sandboxId.success) throw invalidMessage(sandboxId.error, "The sandbox's id");
-    const query = Query.safeParse(Object.fromEntries(request.query));
+    refuseTokenInAddress(handshake.query);
+    const query = Query.safeParse(Object.fromEntries(handshake.query));
     if (!query.success) throw invalidMessage(query.error, "The query");
-    const release = this.#count(sandboxId.data);
+    const admitted = await this.#admit(handshake, query.data.name, sandboxId.data);
+    const release = this.#count(sandboxId.data, admitted.caller);
     try {
       const acquired = await this.#options.rooms.acquire(sandboxId.data);
       const releaseAll = (): void => {
@@ -67,7 +93,11 @@ export class Agents {
       };
       try {
         const page = kind === "page" ? targetId : undefined;
-        return await this.#prepare(acquired.room, query.data, page, releaseAll, signal);
+        return await this.#prepare(
+          acquired.room,
+          { ...admitted, policy: query.data.policy, page, release: releaseAll },
+          signal,
+        );
       } catch (error) {
         acquired.release();
         throw error;
@@ -78,28 +108,40 @@ export class Agents {
     }
   }
 
-  async #prepare(
-    room: Room,
-    { policy, name }: z.infer<typeof Query>,
-    page: string | undefined,
-    release: () => void,
-    signal: AbortSignal,
-  ): Promise<Opening> {
+  /** @throws BatonError `unauthorized`, `forbidden`, `unavailable` */
+  async #admit(handshake: Handshake, name: string | undefined, sandboxId: string): Promise<Admitted> {
+    const { door } = this.#options;
+    const address = door.addressOf(handshake);
+    if (!door.auth) return { caller: { name: name ?? "agent", role: "agent", grant: OPEN_GRANT, address } };
+    const identity = await door.identify(door.auth, tokenOf(handshake), address);
+    const caller = callerOf(identity, address);
+    try {
+      authorize(caller, "cdp.connect", sandboxId);
+      authorizeName(caller, name);
+      door.limits.kind(caller.name, "cdp.connect");
+    } catch (error) {
+      door.refused(caller, "cdp.connect", error, { sandboxId });
+      throw error;
+    }
+    return { caller: { ...caller, role: "agent", name: name ?? caller.name }, identity };
+  }
+
+  async #prepare(room: Room, given: Given, signal: AbortSignal): Promise<Opening> {
     const entrance = await room.attachment.entrance();
-    const upstream = await this.#connect(addressOf(entrance, page), signal);
+    const upstream = await this.#connect(addressOf(entrance, given.page), entrance.lookup, signal);
     return {
-      accept: (pipe) => this.#accept(pipe, room, entrance, upstream, { policy, name, page, release }),
+      accept: (pipe) => this.#accept(pipe, room, entrance, upstream, given),
       abandon: () => {
         upstream.terminate();
-        release();
+        given.release();
       },
     };
   }
 
-  async #connect(url: string, signal: AbortSignal): Promise<Upstream> {
+  async #connect(url: string, lookup: LookupFunction | undefined, signal: AbortSignal): Promise<Upstream> {
     try {
       const late = AbortSignal.timeout(CONNECT_MS);
-      return await Upstream.connect(url, MAX_CDP_MESSAGE_BYTES, AbortSignal.any([signal, late]));
+      return await Upstream.connect(url, MAX_CDP_MESSAGE_BYTES, AbortSignal.any([signal, late]), lookup);
     } catch (error) {
       throw new BatonError(
         "browser_unavailable",
@@ -115,17 +157,17 @@ export class Agents {
     room: Room,
     { gate, link }: Entrance,
     upstream: Upstream,
-    given: { policy?: AgentPolicy | undefined; name: string; page: string | undefined; release: () => void },
+    given: Given,
   ): AgentConnection {
     const { operations, rooms, log } = this.#options;
+    const { caller } = given;
     const { sandboxId } = room;
     const policy = given.policy ?? room.sandbox.agentPolicy ?? "hold";
-    const caller = { name: given.name, role: "agent" } as const;
     const connectionId = `cdp_${nanoid(12)}`;
     const { metrics } = rooms.context;
     const member = new AgentMember({
       connectionId,
-      name: given.name,
+      name: caller.name,
       policy,
       room,
       log,
@@ -141,8 +183,10 @@ export class Agents {
         cancel: async (params) => (await operations.cancel(sandboxId, caller, params)).settled,
         answerResume: (params) => member.answer(params),
         takesPrompts: () => member.takePrompts(),
+        refreshToken: (token) => life.refresh(token),
       },
     });
+    const life = this.#watch(given, sandboxId, (how) => connection.close(how));
     const unsubscribe = link.subscribe({
       // Also a dialog of a page that the agent gets no events of.
       blocked: () => connection.pagesChanged(),
@@ -153,6 +197,7 @@ export class Agents {
       upstream,
       gate,
       policy,
+      navigation: this.#options.navigation,
       root: given.page === undefined ? { type: "browser" } : { type: "page", targetId: given.page },
       metrics,
       baton: (command, params) => domain.command(command, params),
@@ -163,6 +208,7 @@ export class Agents {
       isBlocked: (targetId) => link.blocked.has(targetId),
       known: (known) => domain.changed(known),
       left: () => {
+        life.stop();
         domain.close();
         member.leave();
       },
@@ -173,11 +219,37 @@ export class Agents {
     });
     member.join();
     metrics.cdpConnections.inc();
+    const { door } = this.#options;
+    void door.did(caller, {
+      action: "cdp.connect",
+      sandboxId,
+      epoch: room.sandbox.epoch,
+      detail: { policy },
+    });
     return connection.start(pipe);
   }
 
+  /** Ends the connection with its token, or with the newest that it was refreshed with. */
+  #watch({ caller, identity }: Admitted, sandboxId: string, ended: (how: TokenEnd) => void): Life {
+    const { door } = this.#options;
+    const { auth } = door;
+    if (!auth || !identity) return { refresh: () => Promise.reject(noTokens()), stop: () => {} };
+    let present = identity;
+    const watch = auth.watch(identity, ended);
+    return {
+      refresh: async (token) => {
+        const newer = await door.refresh(auth, present, token, caller.address);
+        authorize(callerOf(newer, caller.address), "cdp.connect", sandboxId);
+        present = newer;
+        watch.update(newer);
+        return newer.expiresAt;
+      },
+      stop: () => watch.stop(),
+    };
+  }
+
   /** @throws BatonError `too_many` */
-  #count(sandboxId: string): () => void {
+  #count(sandboxId: string, { address, name }: Caller): () => void {
     const count = this.#counts.get(sandboxId) ?? 0;
     if (count >= MAX_CONNECTIONS) {
       throw new BatonError(
@@ -186,16 +258,25 @@ export class Agents {
         { limit: "cdp_connections" },
       );
     }
+    const leave = this.#options.door.limits.socket(address, name);
     this.#counts.set(sandboxId, count + 1);
     let counted = true;
     return () => {
       if (!counted) return;
       counted = false;
+      leave();
       const left = (this.#counts.get(sandboxId) ?? 1) - 1;
       if (left === 0) this.#counts.delete(sandboxId);
       else this.#counts.set(sandboxId, left);
     };
   }
+}
+
+/** How long a connection may stay. */
+interface Life {
+  /** Resolves to when the newer token ends, epoch milliseconds. */
+  readonly refresh: (token: string) => Promise<number>;
+  readonly stop: () => void;
 }
 
 /** One page's own address stands beside the browser's. */

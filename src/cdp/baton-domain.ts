@@ -3,6 +3,7 @@
  * that has used it gets its events, until `Baton.disable`.
  */
 import { z } from "zod";
+import { Token } from "../../protocol/auth.ts";
 import { BatonError } from "../../protocol/errors.ts";
 import { CancelHandoffParams, RequestHandoffParams, type Handoff } from "../../protocol/handoff.ts";
 import { RequestId } from "../../protocol/ids.ts";
@@ -27,6 +28,8 @@ export interface BatonCalls {
   readonly answerResume: (params: z.infer<typeof AnswerParams>) => Promise<void>;
   /** A first session uses the domain: from here on it takes resume prompts. */
   readonly takesPrompts: () => void;
+  /** Resolves to when the newer token ends, epoch milliseconds. */
+  readonly refreshToken: (token: string) => Promise<number>;
 }
 
 export interface BatonDomainOptions {
@@ -44,6 +47,7 @@ const MAX_LISTENERS = 1_000;
 
 const NoParams = z.object({});
 const GetParams = z.strictObject({ waitMs: z.number().int().min(0).max(MAX_WAIT_MS).exactOptional() });
+const RefreshParams = z.strictObject({ token: Token });
 const AnswerParams = z.strictObject({
   requestId: RequestId,
   ok: z.boolean().default(true),
@@ -141,6 +145,8 @@ export class BatonDomain {
       case "Baton.answerResumePrompt":
         await calls.answerResume(AnswerParams.parse(params));
         return {};
+      case "Baton.refreshToken":
+        return { expiresAt: await calls.refreshToken(RefreshParams.parse(params).token) };
       default:
         throw new UnknownCommand(method);
     }
@@ -174,7 +180,8 @@ function controlOf({ mode, phase, controller, privacy }: Sandbox["control"]): ob
 
 function refusalOf(error: unknown): Refusal {
   if (error instanceof UnknownCommand) {
-    const known = "enable, disable, requestHandoff, getHandoff, cancelHandoff, answerResumePrompt";
+    const known =
+      "enable, disable, requestHandoff, getHandoff, cancelHandoff, answerResumePrompt, refreshToken";
     return { code: -32_601, message: `'${error.message}' wasn't found. The Baton domain has ${known}.` };
   }
   if (error instanceof z.ZodError) {

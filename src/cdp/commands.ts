@@ -2,6 +2,7 @@
 import { SERVER_ERROR, type Refusal } from "./messages.ts";
 import { parsed, type Envelope } from "./scan.ts";
 import { needsParams, type CdpParams } from "../core/cdp-policy.ts";
+import { mayLead } from "./destinations.ts";
 import { Suspended } from "./suspended.ts";
 import type { SessionState } from "./session-state.ts";
 
@@ -161,6 +162,7 @@ const UNDERSTOOD: ReadonlySet<string> = new Set([
 function isUnderstood(method: string): boolean {
   return (
     UNDERSTOOD.has(method) ||
+    mayLead(method) ||
     needsParams(method) ||
     Suspended.knows(method) ||
     method.startsWith("Input.") ||

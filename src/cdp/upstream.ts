@@ -1,4 +1,5 @@
 /** One agent's own connection to Chromium. Bytes go through as they are; the gate's own commands travel beside them. */
+import type { LookupFunction } from "node:net";
 import { WebSocket } from "ws";
 import { openSocket } from "../browser/open-socket.ts";
 
@@ -51,12 +52,18 @@ export class Upstream {
 
   /**
    * @param url `ws(s)://` address of the browser, or of one page
+   * @param lookup where its host name leads; undefined: wherever the system says
    * Rejects with an `Error` when it does not open before `signal` aborts.
    */
-  static connect(url: string, maxPayload: number, signal: AbortSignal): Promise<Upstream> {
+  static connect(
+    url: string,
+    maxPayload: number,
+    signal: AbortSignal,
+    lookup?: LookupFunction,
+  ): Promise<Upstream> {
     // A mask hides bytes from proxies that mistake them for HTTP. One of zeros saves a copy of every message.
     const generateMask = (mask: Buffer): void => void mask.fill(0);
-    return openSocket(url, { maxPayload, generateMask }, signal, (socket) => new Upstream(socket));
+    return openSocket(url, { maxPayload, generateMask, lookup }, signal, (socket) => new Upstream(socket));
   }
 
   get open(): boolean {

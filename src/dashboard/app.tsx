@@ -1,7 +1,14 @@
+import { Opening } from "./access/opening.tsx";
+import { RefusedPage } from "./access/refused-page.tsx";
 import { Link } from "./components/link.tsx";
 import { Toasts } from "./components/toasts.tsx";
 import { TopBar } from "./components/top-bar.tsx";
 import { HomePage } from "./home/home-page.tsx";
+import { OneSandbox } from "./home/one-sandbox.tsx";
+import { TokenHome } from "./home/token-home.tsx";
+import { sandboxOfLink } from "./lib/rights.ts";
+import { grant, identity, refusal, rights } from "./state/connection.ts";
+import { credential } from "./state/credential.ts";
 import { route } from "./state/router.ts";
 import { ViewerPage } from "./viewer/viewer-page.tsx";
 
@@ -16,9 +23,12 @@ export function App() {
 
 function Page() {
   const shown = route.value;
+  if (refusal.value !== undefined) return <RefusedPage refusal={refusal.value} />;
+  // Whose page it is decides what is on it.
+  if (credential.value !== undefined && identity.value === undefined) return <Opening />;
   switch (shown.page) {
     case "home":
-      return <HomePage />;
+      return <Home />;
     case "viewer":
       return <ViewerPage key={shown.sandboxId} sandboxId={shown.sandboxId} embedded={shown.embedded} />;
     case "unknown":
@@ -37,4 +47,11 @@ function Page() {
     default:
       return shown satisfies never;
   }
+}
+
+function Home() {
+  const own = sandboxOfLink(grant.value);
+  if (own !== undefined) return <OneSandbox sandboxId={own} />;
+  if (grant.value !== undefined && !rights.value.lobby) return <TokenHome grant={grant.value} />;
+  return <HomePage />;
 }

@@ -1,4 +1,6 @@
 import "./setup-zod.ts";
+// First of all that has an effect: a token leaves the address before anything else looks at it.
+import "./state/credential.ts";
 import { render } from "preact";
 import { App } from "./app.tsx";
 import { startClock } from "./state/clock.ts";

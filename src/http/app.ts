@@ -1,47 +1,45 @@
 /** The HTTP API, the pages, and what operations look at. Built on the web's Request and Response: any transport serves it. */
 import { OpenAPIHono } from "@hono/zod-openapi";
-import type { Context, MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
-import { secureHeaders } from "hono/secure-headers";
 import { nanoid } from "nanoid";
 import { invalidMessage, MAX_MESSAGE_BYTES } from "../../protocol/codec.ts";
 import { BatonError } from "../../protocol/errors.ts";
-import { CallerHeaders, PositionText } from "../../protocol/http.ts";
+import { PositionText } from "../../protocol/http.ts";
 import { PROTOCOL_VERSION } from "../../protocol/version.ts";
 import type { HandoffResult } from "../../protocol/sandbox.ts";
+import { authorize, type Grant } from "../core/access.ts";
 import type { Logger } from "../ops/log.ts";
 import type { Metrics } from "../ops/metrics.ts";
 import { sandboxNotFound } from "../room/dispatch.ts";
-import { authorize, type Caller, type Committed, type Operations } from "../room/operations.ts";
+import { listReachable } from "../room/listing.ts";
+import type { Committed, Operations } from "../room/operations.ts";
 import type { Rooms } from "../room/rooms.ts";
 import { toBatonError } from "../room/session.ts";
 import type { Store } from "../store/store.ts";
 import { bodyLimit } from "./body-limit.ts";
+import { callers, lifeOf, type CallersOptions, type Env } from "./callers.ts";
 import { devtools } from "./devtools.ts";
 import { eventStream, STREAM_HEADERS } from "./event-stream.ts";
-import type { Origins } from "./origins.ts";
+import { guards, type GuardOptions } from "./guards.ts";
 import { pages } from "./pages.ts";
 import { problemResponse } from "./problem.ts";
 import { routes } from "./routes.ts";
+import { tokenRoutes } from "./token-routes.ts";
 
-export interface AppContext {
+export interface AppContext extends CallersOptions, GuardOptions {
   readonly store: Store;
   readonly rooms: Rooms;
   readonly operations: Operations;
   readonly metrics: Metrics;
   readonly log: Logger;
-  readonly publicUrl: () => string;
-  readonly origins: Origins;
-  /** False while shutting down. */
-  readonly accepting: () => boolean;
   /** Folder of the built dashboard. */
   readonly dashboardDir: string;
   readonly version: string;
 }
 
-export function createApp(context: AppContext): OpenAPIHono {
-  const { store, rooms, operations } = context;
-  const app = new OpenAPIHono({
+export function createApp(context: AppContext): OpenAPIHono<Env> {
+  const { store, rooms, operations, door } = context;
+  const app = new OpenAPIHono<Env>({
     defaultHook: (result) => {
       if (!result.success) throw invalidMessage(result.error, `The ${result.target}`);
     },
@@ -54,6 +52,8 @@ export function createApp(context: AppContext): OpenAPIHono {
     const known = httpError(error);
     if (known.code === "internal") context.log.error({ err: error }, "a request failed");
     context.metrics.refusals.inc({ code: known.code });
+    // Those without a valid token are on record already, and so are refused changes.
+    if (known.code === "forbidden" && c.get("caller")) door.refused(c.get("caller"), "request", known);
     return problemResponse(known);
   });
   app.notFound((c) =>
@@ -62,46 +62,8 @@ export function createApp(context: AppContext): OpenAPIHono {
     ),
   );
 
-  app.use(
-    secureHeaders({
-      // The viewer is made to be embedded.
-      xFrameOptions: false,
-      crossOriginResourcePolicy: false,
-      crossOriginOpenerPolicy: false,
-      strictTransportSecurity: false,
-      contentSecurityPolicy: {
-        defaultSrc: ["'self'"],
-        imgSrc: ["'self'", "blob:", "data:"],
-        connectSrc: ["'self'", "ws:", "wss:"],
-        styleSrc: ["'self'", "'unsafe-inline'"],
-        objectSrc: ["'none'"],
-        baseUri: ["'none'"],
-      },
-    }),
-  );
-  const guard: MiddlewareHandler = async (c, next) => {
-    const host = c.req.header("host");
-    if (!context.origins.hostAllowed(host)) {
-      throw new BatonError(
-        "forbidden",
-        `This gateway does not answer as ${host}. Use its own address, or set BATON_PUBLIC_URL to this one.`,
-        { host },
-      );
-    }
-    const origin = c.req.header("origin");
-    if (origin !== undefined && !context.origins.originAllowed(origin, host)) {
-      throw new BatonError(
-        "forbidden",
-        `Pages of ${origin} may not call this gateway. Open the dashboard from the gateway's own address.`,
-        { origin },
-      );
-    }
-    if (!context.accepting())
-      throw new BatonError("unavailable", "The gateway is shutting down. Try again in a moment.");
-    await next();
-  };
-  app.use("/v1/*", guard);
-  app.use("/json/*", guard);
+  guards(app, context);
+  for (const path of ["/v1/*", "/json/*", "/json", "/metrics"]) app.use(path, callers(context));
   app.use("/v1/*", bodyLimit(MAX_MESSAGE_BYTES));
 
   // The validator takes a body of another type for none, and a call whose fields are all optional would go through.
@@ -113,24 +75,28 @@ export function createApp(context: AppContext): OpenAPIHono {
   });
 
   app.openapi(routes.createSandbox, async (c) => {
-    const caller = callerOf(c);
+    const caller = c.get("caller");
     authorize(caller, "sandbox.create");
-    const { sandboxId = nanoid(12), browser = null, agentPolicy } = c.req.valid("json");
+    const { sandboxId = newId(caller.grant), browser = null, agentPolicy } = c.req.valid("json");
+    authorize(caller, "sandbox.create", sandboxId);
+    door.limits.kind(caller.name, "sandbox.create");
     const sandbox = await rooms.create(sandboxId, browser, caller, c.req.raw.signal, agentPolicy);
+    await door.did(caller, { action: "sandbox.create", sandboxId, epoch: sandbox.epoch });
     return c.json({ ok: true as const, sandbox, previewUrl: `${context.publicUrl()}/s/${sandboxId}` }, 200);
   });
   app.openapi(routes.listSandboxes, async (c) => {
-    authorize(callerOf(c), "lobby.join");
+    const caller = c.get("caller");
+    authorize(caller, "lobby.join");
     const { cursor, limit } = c.req.valid("query");
-    const page = await store.list({ limit, ...(cursor !== undefined && { cursor }) });
+    const page = await listReachable(store, caller.grant, { limit, ...(cursor !== undefined && { cursor }) });
     return c.json(
       { sandboxes: [...page.sandboxes], ...(page.cursor !== undefined && { cursor: page.cursor }) },
       200,
     );
   });
   app.openapi(routes.getSandbox, async (c) => {
-    authorize(callerOf(c), "sandbox.join");
     const { id } = c.req.valid("param");
+    authorize(c.get("caller"), "sandbox.join", id);
     const read = await store.read(id, null);
     if (read?.kind !== "snapshot") throw sandboxNotFound(id);
     return c.json(
@@ -139,24 +105,28 @@ export function createApp(context: AppContext): OpenAPIHono {
     );
   });
   app.openapi(routes.removeSandbox, async (c) => {
-    authorize(callerOf(c), "sandbox.remove");
-    await rooms.remove(c.req.valid("param").id);
+    const { id } = c.req.valid("param");
+    authorize(c.get("caller"), "sandbox.remove", id);
+    await rooms.remove(id);
+    await door.did(c.get("caller"), { action: "sandbox.remove", sandboxId: id });
     return c.json({ ok: true as const }, 200);
   });
   app.openapi(routes.getHandoff, async (c) => {
     const { id } = c.req.valid("param");
     const { wait } = c.req.valid("query");
-    const caller = callerOf(c);
-    const result =
-      wait > 0
-        ? await operations.waitForEnd(id, caller, wait * 1_000, c.req.raw.signal)
-        : await operations.get(id, caller);
-    return c.json(result, 200);
+    const caller = c.get("caller");
+    if (wait === 0) return c.json(await operations.get(id, caller), 200);
+    const { signal, done } = lifeOf(c, door);
+    try {
+      return c.json(await operations.waitForEnd(id, caller, wait * 1_000, signal), 200);
+    } finally {
+      done();
+    }
   });
   app.openapi(routes.events, async (c) => {
-    const caller = callerOf(c);
-    authorize(caller, "sandbox.join");
+    const caller = c.get("caller");
     const { id } = c.req.valid("param");
+    authorize(caller, "sandbox.join", id);
     const since =
       c.req.valid("query").since ??
       PositionText.optional().catch(undefined).parse(c.req.header("last-event-id"));
@@ -167,7 +137,7 @@ export function createApp(context: AppContext): OpenAPIHono {
         if (!(await store.load(id))) throw sandboxNotFound(id);
         return new Response(null, { headers: STREAM_HEADERS }) as never;
       }
-      return (await eventStream(rooms, id, caller, since, c.req.raw.signal)) as never;
+      return (await eventStream(rooms, id, caller, since, lifeOf(c, door))) as never;
     }
     const read = await store.read(id, since ?? null);
     if (!read) throw sandboxNotFound(id);
@@ -179,29 +149,44 @@ export function createApp(context: AppContext): OpenAPIHono {
 
   const answer = async (committed: Promise<Committed>): Promise<HandoffResult> => (await committed).settled;
   app.openapi(routes.requestHandoff, async (c) =>
-    c.json(await answer(operations.request(c.req.valid("param").id, callerOf(c), c.req.valid("json"))), 200),
+    c.json(
+      await answer(operations.request(c.req.valid("param").id, c.get("caller"), c.req.valid("json"))),
+      200,
+    ),
   );
   app.openapi(routes.acceptHandoff, async (c) =>
-    c.json(await answer(operations.accept(c.req.valid("param").id, callerOf(c), c.req.valid("json"))), 200),
+    c.json(
+      await answer(operations.accept(c.req.valid("param").id, c.get("caller"), c.req.valid("json"))),
+      200,
+    ),
   );
   app.openapi(routes.completeHandoff, async (c) =>
-    c.json(await answer(operations.complete(c.req.valid("param").id, callerOf(c), c.req.valid("json"))), 200),
+    c.json(
+      await answer(operations.complete(c.req.valid("param").id, c.get("caller"), c.req.valid("json"))),
+      200,
+    ),
   );
   app.openapi(routes.cancelHandoff, async (c) =>
-    c.json(await answer(operations.cancel(c.req.valid("param").id, callerOf(c), c.req.valid("json"))), 200),
+    c.json(
+      await answer(operations.cancel(c.req.valid("param").id, c.get("caller"), c.req.valid("json"))),
+      200,
+    ),
   );
   app.openapi(routes.takeControl, async (c) =>
-    c.json(await answer(operations.take(c.req.valid("param").id, callerOf(c), c.req.valid("json"))), 200),
+    c.json(await answer(operations.take(c.req.valid("param").id, c.get("caller"), c.req.valid("json"))), 200),
   );
   app.openapi(routes.releaseControl, async (c) =>
-    c.json(await answer(operations.release(c.req.valid("param").id, callerOf(c), c.req.valid("json"))), 200),
+    c.json(
+      await answer(operations.release(c.req.valid("param").id, c.get("caller"), c.req.valid("json"))),
+      200,
+    ),
   );
   app.openapi(routes.passControl, async (c) =>
-    c.json(await answer(operations.pass(c.req.valid("param").id, callerOf(c), c.req.valid("json"))), 200),
+    c.json(await answer(operations.pass(c.req.valid("param").id, c.get("caller"), c.req.valid("json"))), 200),
   );
   app.openapi(routes.setPrivacy, async (c) =>
     c.json(
-      await answer(operations.setPrivacy(c.req.valid("param").id, callerOf(c), c.req.valid("json"))),
+      await answer(operations.setPrivacy(c.req.valid("param").id, c.get("caller"), c.req.valid("json"))),
       200,
     ),
   );
@@ -218,11 +203,13 @@ export function createApp(context: AppContext): OpenAPIHono {
     const ready = context.accepting() && (await store.healthy().catch(() => false));
     return c.json({ ok: ready }, ready ? 200 : 503);
   });
-  app.openapi(routes.metrics, async (c) =>
-    c.text(await context.metrics.registry.metrics(), 200, {
+  app.openapi(routes.metrics, async (c) => {
+    authorize(c.get("caller"), "metrics.read");
+    return c.text(await context.metrics.registry.metrics(), 200, {
       "content-type": context.metrics.registry.contentType,
-    }),
-  );
+    });
+  });
+  tokenRoutes(app, context);
 
   devtools(app, context);
   refuseOtherMethods(app);
@@ -230,7 +217,7 @@ export function createApp(context: AppContext): OpenAPIHono {
   return app;
 }
 
-function refuseOtherMethods(app: OpenAPIHono): void {
+function refuseOtherMethods(app: OpenAPIHono<Env>): void {
   const methods = new Map([["/openapi.json", new Set(["GET", "HEAD"])]]);
   for (const route of Object.values(routes)) {
     const path = route.getRoutingPath();
@@ -250,17 +237,15 @@ function refuseOtherMethods(app: OpenAPIHono): void {
   }
 }
 
-function callerOf(c: Context): Caller {
-  const headers = CallerHeaders.safeParse(
-    Object.fromEntries(
-      ["x-baton-name", "x-baton-role"].flatMap((name) => {
-        const value = c.req.header(name);
-        return value === undefined ? [] : [[name, value]];
-      }),
-    ),
+/** An id that the caller's own token reaches. @throws BatonError `forbidden` */
+function newId({ sandboxes }: Grant): string {
+  const beginning = sandboxes.find((scope) => scope.endsWith("*"))?.slice(0, -1);
+  if (beginning !== undefined) return `${beginning}${nanoid(12)}`.slice(0, 64);
+  throw new BatonError(
+    "forbidden",
+    "This token reaches certain sandboxes only, none of a new name. Send the `sandboxId` of one of them.",
+    { operation: "sandbox.create" },
   );
-  if (!headers.success) throw invalidMessage(headers.error, "The headers");
-  return { name: headers.data["x-baton-name"] ?? "http", role: headers.data["x-baton-role"] ?? "sdk" };
 }
 
 /** Errors of the HTTP library in our words. */

@@ -3,12 +3,17 @@
  * only a host (Puppeteer's `browserURL`).
  */
 import type { OpenAPIHono } from "@hono/zod-openapi";
-import type { Context } from "hono";
+import type { Context as HonoContext } from "hono";
 import { invalidMessage } from "../../protocol/codec.ts";
 import { BatonError } from "../../protocol/errors.ts";
 import { SandboxId } from "../../protocol/ids.ts";
+import { authorize, reaches, type Grant } from "../core/access.ts";
+import { listReachable } from "../room/listing.ts";
 import type { Rooms } from "../room/rooms.ts";
 import type { Store } from "../store/store.ts";
+import type { Env } from "./callers.ts";
+
+type Context = HonoContext<Env>;
 
 export interface DevtoolsContext {
   readonly store: Store;
@@ -19,8 +24,9 @@ export interface DevtoolsContext {
 /** Enough to tell one sandbox from several. */
 const LOOK = 50;
 
-export function devtools(app: OpenAPIHono, { store, rooms, publicUrl }: DevtoolsContext): void {
+export function devtools(app: OpenAPIHono<Env>, { store, rooms, publicUrl }: DevtoolsContext): void {
   const version = async (c: Context, sandboxId: string): Promise<Response> => {
+    authorize(c.get("caller"), "cdp.connect", sandboxId);
     const { room, release } = await rooms.acquire(sandboxId);
     try {
       const { link } = await room.attachment.entrance();
@@ -38,6 +44,7 @@ export function devtools(app: OpenAPIHono, { store, rooms, publicUrl }: Devtools
     }
   };
   const list = async (c: Context, sandboxId: string): Promise<Response> => {
+    authorize(c.get("caller"), "cdp.connect", sandboxId);
     const { room, release } = await rooms.acquire(sandboxId);
     try {
       await room.attachment.entrance();
@@ -62,7 +69,10 @@ export function devtools(app: OpenAPIHono, { store, rooms, publicUrl }: Devtools
     if (!id.success) throw invalidMessage(id.error, "The sandbox's id");
     return id.data;
   };
-  const there = (c: Context): Promise<string> => sandboxOf(c, store);
+  const there = (c: Context): Promise<string> => {
+    authorize(c.get("caller"), "cdp.connect");
+    return sandboxOf(c, store, c.get("caller").grant);
+  };
   for (const slash of ["", "/"]) {
     app.get(`/v1/sandboxes/:id/cdp/json/version${slash}`, (c) => version(c, here(c)));
     app.get(`/v1/sandboxes/:id/cdp/json/list${slash}`, (c) => list(c, here(c)));
@@ -73,12 +83,12 @@ export function devtools(app: OpenAPIHono, { store, rooms, publicUrl }: Devtools
   }
 }
 
-/** The sandbox that the host's first label names (`demo.baton.example`), or the only one that has a browser. */
-async function sandboxOf(c: Context, store: Store): Promise<string> {
+/** The sandbox that the host's first label names (`demo.baton.example`), or the only one of the caller's that has a browser. */
+async function sandboxOf(c: Context, store: Store, grant: Grant): Promise<string> {
   const label = (c.req.header("host") ?? "").split(".")[0] ?? "";
   const named = SandboxId.safeParse(label);
-  if (named.success && (await store.load(named.data))) return named.data;
-  const { sandboxes, cursor } = await store.list({ limit: LOOK });
+  if (named.success && reaches(grant, named.data) && (await store.load(named.data))) return named.data;
+  const { sandboxes, cursor } = await listReachable(store, grant, { limit: LOOK });
   const [only, ...others] = sandboxes.filter(({ browser }) => browser !== null);
   if (only && others.length === 0 && cursor === undefined) return only.sandboxId;
   throw new BatonError(

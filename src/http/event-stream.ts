@@ -3,7 +3,7 @@ import { nanoid } from "nanoid";
 import type { DownMessage } from "../../protocol/down.ts";
 import { formatPosition } from "../../protocol/http.ts";
 import type { Position } from "../../protocol/ids.ts";
-import type { Caller } from "../room/operations.ts";
+import type { Caller } from "../core/access.ts";
 import type { Client } from "../room/member.ts";
 import type { Rooms } from "../room/rooms.ts";
 
@@ -18,15 +18,22 @@ export const STREAM_HEADERS = {
   "x-accel-buffering": "no",
 };
 
-/** @throws BatonError `sandbox_not_found`, `unavailable`, before the first byte */
+/**
+ * @param life ends the stream when it aborts; `done` is called once nothing more is sent
+ * @throws BatonError `sandbox_not_found`, `unavailable`, before the first byte
+ */
 export async function eventStream(
   rooms: Rooms,
   sandboxId: string,
   caller: Caller,
   since: Position | undefined,
-  signal: AbortSignal,
+  life: { readonly signal: AbortSignal; readonly done: () => void },
 ): Promise<Response> {
-  const { room, release } = await rooms.acquire(sandboxId);
+  const { signal, done } = life;
+  const { room, release } = await rooms.acquire(sandboxId).catch((error: unknown) => {
+    done();
+    throw error;
+  });
   const encoder = new TextEncoder();
   const connectionId = `e_${nanoid(12)}`;
   let controller: ReadableStreamDefaultController<Uint8Array>;
@@ -83,6 +90,7 @@ export async function eventStream(
     signal.removeEventListener("abort", end);
     room.leave(connectionId);
     release();
+    done();
     try {
       controller.close();
     } catch {

@@ -12,12 +12,22 @@ export interface Origins {
   readonly hostAllowed: (host: string | undefined) => boolean;
 }
 
+/** Whether only this machine reaches what listens there. */
+export function isLoopback(host: string): boolean {
+  return LOOPBACK.has(host) || host === "::1" || /^127(?:\.\d{1,3}){3}$/.test(host);
+}
+
 /**
  * @param listenHost the address the gateway listens on
  * @param publicUrl where people open it
+ * @param alsoAllowed origins of other pages that may call
  */
-export function origins(listenHost: string, publicUrl: () => string): Origins {
-  const loopbackOnly = LOOPBACK.has(listenHost) || listenHost === "::1";
+export function origins(
+  listenHost: string,
+  publicUrl: () => string,
+  alsoAllowed: readonly string[] = [],
+): Origins {
+  const loopbackOnly = isLoopback(listenHost);
   const hostAllowed = (host: string | undefined): boolean => {
     if (!loopbackOnly) return true;
     if (host === undefined || !URL.canParse(`http://${host}`)) return false;
@@ -30,6 +40,9 @@ export function origins(listenHost: string, publicUrl: () => string): Origins {
     hostAllowed,
     originAllowed: (origin, host) =>
       hostAllowed(host) &&
-      (origin === `http://${host}` || origin === `https://${host}` || origin === new URL(publicUrl()).origin),
+      (origin === `http://${host}` ||
+        origin === `https://${host}` ||
+        origin === new URL(publicUrl()).origin ||
+        alsoAllowed.includes(origin)),
   };
 }

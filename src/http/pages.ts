@@ -3,8 +3,9 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { serveStatic } from "@hono/node-server/serve-static";
 import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { Env } from "./callers.ts";
 
-export function pages(app: OpenAPIHono, dashboardDir: string): void {
+export function pages(app: OpenAPIHono<Env>, dashboardDir: string): void {
   // Built files carry a hash of their content in their names.
   app.use(
     "/assets/*",

@@ -1,6 +1,7 @@
 /** The HTTP API's contract: every route with its schemas. `/openapi.json` is generated from this. */
 import { createRoute, type RouteConfig } from "@hono/zod-openapi";
 import { z } from "zod";
+import { CreateLinkBody, LinkResult, RevokeTokenBody, TokenId } from "../../protocol/auth.ts";
 import {
   PassControlParams,
   ReleaseControlParams,
@@ -139,6 +140,43 @@ export const routes = {
     "Hide the page from everybody but the controller, or show it again",
     SetPrivacyParams,
   ),
+  createLink: createRoute({
+    method: "post",
+    path: "/v1/sandboxes/{id}/links",
+    summary: "Make a short-lived link that lets whoever has it watch, or drive",
+    request: { params, headers: CallerHeaders, body: { required: true, ...json(CreateLinkBody) } },
+    responses: answers("The link; `url` is as good as a password", LinkResult),
+  }),
+  revokeLink: createRoute({
+    method: "delete",
+    path: "/v1/sandboxes/{id}/links/{linkId}",
+    summary: "End a link, and everybody's stay who came by it",
+    request: { params: params.extend({ linkId: TokenId }), headers: CallerHeaders },
+    responses: answers("It is revoked", z.object({ ok: z.literal(true) })),
+  }),
+  revokeToken: createRoute({
+    method: "post",
+    path: "/v1/tokens/revoke",
+    summary: "End a token by its id; its sockets are closed within a second",
+    request: { headers: CallerHeaders, body: { required: true, ...json(RevokeTokenBody) } },
+    responses: answers("It is revoked", z.object({ ok: z.literal(true) })),
+  }),
+  audit: createRoute({
+    method: "get",
+    path: "/v1/audit",
+    summary: "Export the audit log as NDJSON, a line per entry, oldest first",
+    request: {
+      headers: CallerHeaders,
+      query: z.object({
+        since: z.coerce.number().int().min(0).default(0),
+        limit: z.coerce.number().int().min(1).max(1_000_000).default(1_000_000),
+      }),
+    },
+    responses: {
+      ...answers("The lines after `since`, each with its hash", z.string()),
+      200: { description: "The lines", content: { "application/x-ndjson": { schema: z.string() } } },
+    },
+  }),
   health: createRoute({
     method: "get",
     path: "/healthz",

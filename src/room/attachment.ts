@@ -1,4 +1,5 @@
 /** A room's hold on its browser: attached while somebody needs it, with the gate and the preview that go with it. */
+import type { LookupFunction } from "node:net";
 import type { DownMessage } from "../../protocol/down.ts";
 import { BatonError } from "../../protocol/errors.ts";
 import type { InputEvent } from "../../protocol/input.ts";
@@ -34,6 +35,8 @@ export interface Entrance {
   readonly link: BrowserLink;
   /** `ws(s)://` address of the very browser that the gate stands before. */
   readonly endpoint: string;
+  /** Where its host name leads. Undefined: wherever the system says. */
+  readonly lookup: LookupFunction | undefined;
 }
 
 interface Attached {
@@ -157,7 +160,7 @@ export class Attachment {
         { ...(attached && { status: attached.link.status }) },
       );
     }
-    return { gate: attached.gate, link: attached.link, endpoint };
+    return { gate: attached.gate, link: attached.link, endpoint, lookup: attached.link.lookup };
   }
 
   async close(): Promise<void> {

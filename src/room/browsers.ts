@@ -7,8 +7,10 @@
 import { nanoid } from "nanoid";
 import type { BrowserSource } from "../../protocol/http.ts";
 import { BatonError } from "../../protocol/errors.ts";
-import type { BrowserLink, BrowserProvider, LaunchedBrowser } from "../browser/browser.ts";
+import type { AttachOptions, BrowserLink, BrowserProvider, LaunchedBrowser } from "../browser/browser.ts";
 import type { BrowserLogger } from "../browser/logger.ts";
+import { checkNavigation } from "../targets/navigation.ts";
+import type { TargetPolicy } from "../targets/policy.ts";
 import { ProfileFolders, type ProfileId } from "../browser/profile-folders.ts";
 
 export interface BrowsersOptions {
@@ -18,6 +20,10 @@ export interface BrowsersOptions {
   readonly storedEndpoint: (sandboxId: string, signal: AbortSignal) => Promise<string | undefined>;
   /** A browser was started anew and has this name now. When it rejects, it is told again at the next occasion. */
   readonly started: (sandboxId: string, endpoint: string) => Promise<void> | void;
+  /** Where a caller's `cdpUrl` may lead. Default: anywhere. */
+  readonly cdpTargets?: TargetPolicy;
+  /** What people, and the first address of a launched browser, may open. Default: anything. */
+  readonly navigation?: TargetPolicy;
   readonly logger?: BrowserLogger;
 }
 
@@ -57,9 +63,11 @@ export class Browsers {
 
   /**
    * Starts the browser of a new sandbox; resolves when it runs. `started` is not called for it.
-   * @throws BrowserError `browser_missing`, `browser_attach_failed`; BatonError `unavailable`
+   * @throws BrowserError `browser_missing`, `browser_attach_failed`; BatonError `unavailable`, `target_refused`
    */
   async launch(sandboxId: string, url: string | undefined, signal: AbortSignal): Promise<LaunchResult> {
+    const { navigation } = this.#options;
+    if (url !== undefined && navigation) await checkNavigation(navigation, url);
     if (this.#closed) throw shuttingDown();
     const launched = this.#launched.get(sandboxId) ?? this.#begin({ sandboxId, launchId: nanoid() }, url);
     launched.users += 1;
@@ -81,13 +89,19 @@ export class Browsers {
 
   /** Connects to the browser of a sandbox; reconnects until closed. */
   attach(sandboxId: string, source: BrowserSource): BrowserLink {
-    return this.#provider.attach({ endpoint: async (signal) => this.#endpoint(sandboxId, source, signal) });
+    return this.#provider.attach({
+      endpoint: async (signal) => this.#endpoint(sandboxId, source, signal),
+      ...this.#policies(source),
+    });
   }
 
-  /** Resolves when there is a browser at the address. @throws BrowserError `browser_attach_failed` */
+  /**
+   * Resolves when there is a browser at the address.
+   * @throws BrowserError `browser_attach_failed`; BatonError `target_refused`
+   */
   async check(source: BrowserSource, signal: AbortSignal): Promise<void> {
     if (!("cdpUrl" in source)) return;
-    const link = this.#provider.attach({ endpoint: async () => source.cdpUrl });
+    const link = this.#provider.attach({ endpoint: async () => source.cdpUrl, ...this.#policies(source) });
     try {
       await link.ready(signal);
     } finally {
@@ -148,6 +162,15 @@ export class Browsers {
     const all = [...this.#launched.values()];
     this.#launched.clear();
     await Promise.all(all.map(async ({ browser }) => (await browser.catch(() => undefined))?.close()));
+  }
+
+  /** By what was asked for, not by what the store says of it: only a caller's own address need be checked. */
+  #policies(source: BrowserSource): Pick<AttachOptions, "targets" | "navigation"> {
+    const { cdpTargets, navigation } = this.#options;
+    return {
+      ...("cdpUrl" in source && cdpTargets && { targets: cdpTargets }),
+      ...(navigation && { navigation }),
+    };
   }
 
   async #endpoint(sandboxId: string, source: BrowserSource, signal: AbortSignal): Promise<string> {
@@ -214,7 +237,10 @@ export class Browsers {
     signal = AbortSignal.timeout(STORE_TIMEOUT_MS),
   ): Promise<{ name: string; url: string; launchId: string } | undefined> {
     const name = await this.#options.storedEndpoint(sandboxId, signal);
-    const [, url, launchId] = /^(.*)#([A-Za-z0-9_-]{1,32})$/.exec(name ?? "") ?? [];
+    // Nothing else is a launched browser's: they listen on loopback, and are reached whatever the policy says.
+    const [, url, launchId] =
+      /^(ws:\/\/127\.0\.0\.1:\d{1,5}\/devtools\/browser\/[^#]*)#([A-Za-z0-9_-]{1,32})$/.exec(name ?? "") ??
+      [];
     return name === undefined || url === undefined || launchId === undefined
       ? undefined
       : { name, url, launchId };

@@ -162,8 +162,8 @@ export class Gate {
   /**
    * Puts a batch into the page. Resolves when the browser has handled it.
    * @param aim what the sender believed: epoch and tab, as far as it said so
-   * @throws BatonError `not_controller`, `browser_unavailable`, `invalid_message`, `input_overflow`, `unavailable`
-   *   when the store cannot say who drives
+   * @throws BatonError `not_controller`, `browser_unavailable`, `invalid_message`, `input_overflow`, `target_refused`,
+   *   `unavailable` when the store cannot say who drives
    */
   async submit(driver: Driver, aim: Aim, events: readonly InputEvent[]): Promise<void> {
     const leaving = events.every(isWayOut);
@@ -272,6 +272,7 @@ export class Gate {
   }
 
   #explain(reason: unknown, driver: Driver, aim: Aim, leaving: boolean): BatonError {
+    if (reason instanceof BatonError) return reason;
     if (!(reason instanceof BrowserError)) {
       return new BatonError("internal", "The input could not be sent. Try again.", undefined, {
         cause: reason,

@@ -2,15 +2,20 @@
 import { encodeDown } from "../../protocol/codec.ts";
 import type { DownMessage } from "../../protocol/down.ts";
 import type { LobbyChange, Store, Unsubscribe } from "../store/store.ts";
+import { reaches, type Caller } from "../core/access.ts";
+import { listReachable } from "./listing.ts";
 import type { Client } from "./member.ts";
 import { untilStored } from "./until-stored.ts";
 
 /** Sandboxes that one lobby answer lists; a page with more is no page. Changes are sent for all. */
 const MAX_LISTED = 1_000;
 
+/** One who watches, and is told of what their token reaches. */
+type Watcher = Client & Pick<Caller, "grant">;
+
 export class Lobby {
   readonly #store: Store;
-  readonly #clients = new Map<string, Client>();
+  readonly #clients = new Map<string, Watcher>();
   #subscription: Promise<Unsubscribe> | null = null;
   /** What clients were told of: the only way to notice what was removed while nothing was heard. */
   readonly #told = new Set<string>();
@@ -23,12 +28,12 @@ export class Lobby {
    * Changes may reach the client before the list that it asked for; each is a whole state with a `seq`, so the newer
    * one wins whatever the order.
    */
-  async join(client: Client, id: string): Promise<void> {
+  async join(client: Watcher, id: string): Promise<void> {
     this.#clients.set(client.connectionId, client);
     try {
       this.#subscription ??= this.#store.subscribeLobby((change) => this.#changed(change));
       await this.#subscription;
-      const { sandboxes, cursor } = await this.#store.list({ limit: MAX_LISTED });
+      const { sandboxes, cursor } = await listReachable(this.#store, client.grant, { limit: MAX_LISTED });
       for (const { sandboxId } of sandboxes) this.#told.add(sandboxId);
       client.send({
         type: "lobby",
@@ -62,8 +67,9 @@ export class Lobby {
       change.kind === "changed"
         ? { type: "lobby.changed", sandbox: change.sandbox }
         : { type: "lobby.removed", sandboxId: change.sandboxId };
+    const sandboxId = change.kind === "changed" ? change.sandbox.sandboxId : change.sandboxId;
     const text = encodeDown(message);
-    for (const client of this.#clients.values()) client.sendText(text);
+    for (const client of this.#clients.values()) if (reaches(client.grant, sandboxId)) client.sendText(text);
   }
 
   /** Tells again what there is, and what there is no more. */

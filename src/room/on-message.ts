@@ -1,18 +1,31 @@
 /** What each message does. Exhaustive; answers are returned, and the session sends them. */
 import type { DownMessage } from "../../protocol/down.ts";
 import { BatonError } from "../../protocol/errors.ts";
-import { driverOf } from "../core/access.ts";
-import { authorize, type Committed } from "./operations.ts";
-import type { Greeted, Session } from "./session.ts";
+import { noTokens } from "../auth/identity.ts";
+import { authorize, authorizeName, driverOf } from "../core/access.ts";
+import type { Committed } from "./operations.ts";
+import type { Greeted, Joined, Session } from "./session.ts";
 
 /** Sandboxes one socket may follow. */
 const MAX_JOINED = 1_000;
 
 export function onMessage(session: Session, message: Greeted): void {
-  const { operations, lobby } = session.context;
+  const { operations, lobby, door } = session.context;
+  if (message.type === "ping") return session.send({ type: "pong", id: message.id, serverTime: Date.now() });
+  const sandboxId = "sandboxId" in message ? message.sandboxId : undefined;
+  try {
+    authorize(session, message.type, sandboxId);
+    // What comes all the time has the socket's own limits.
+    if (message.type !== "input" && message.type !== "preview.ack") door.limits.call(session.name);
+  } catch (error) {
+    door.refused(session, message.type, error, { ...(sandboxId !== undefined && { sandboxId }) });
+    return session.fail(error, message);
+  }
   switch (message.type) {
-    case "ping":
-      return session.send({ type: "pong", id: message.id, serverTime: Date.now() });
+    case "auth.refresh":
+      return session.enqueue(message, () => refresh(session, message));
+    case "auth.renew":
+      return session.enqueue(message, () => renew(session, message));
 
     case "sandbox.join":
       return session.enqueue(message, () => join(session, message));
@@ -23,7 +36,6 @@ export function onMessage(session: Session, message: Greeted): void {
       });
     case "lobby.join":
       return session.enqueue(message, async () => {
-        authorize(session, "lobby.join");
         await lobby.join(session, message.id);
         return null;
       });
@@ -72,7 +84,6 @@ export function onMessage(session: Session, message: Greeted): void {
 
     case "preview.start":
       return session.enqueue(message, async () => {
-        authorize(session, "preview.start");
         const room = session.roomOf(message.sandboxId);
         const { type: _, id, sandboxId, ...options } = message;
         session.send({ type: "preview.started", id, sandboxId, stream: room.attachment.preview.stream });
@@ -91,13 +102,11 @@ export function onMessage(session: Session, message: Greeted): void {
 
     case "resume.claim":
       return session.enqueue(message, async () => {
-        authorize(session, "resume.claim");
         await session.roomOf(message.sandboxId).attendance.claimResume(session, message.requestId);
         return done(message.id);
       });
     case "resume.answer":
       return session.enqueue(message, async () => {
-        authorize(session, "resume.answer");
         const { requestId, ok, response } = message;
         const by = { name: session.name, role: session.role };
         await session.roomOf(message.sandboxId).dispatch({
@@ -114,7 +123,6 @@ export function onMessage(session: Session, message: Greeted): void {
 }
 
 async function join(session: Session, message: Extract<Greeted, { type: "sandbox.join" }>): Promise<null> {
-  authorize(session, "sandbox.join");
   const { sandboxId } = message;
   if (session.joined.size >= MAX_JOINED && !session.joined.has(sandboxId)) {
     throw new BatonError(
@@ -141,6 +149,38 @@ async function join(session: Session, message: Extract<Greeted, { type: "sandbox
   return null;
 }
 
+async function refresh(
+  session: Session,
+  { id, token }: Extract<Greeted, { type: "auth.refresh" }>,
+): Promise<DownMessage> {
+  const { door } = session.context;
+  if (!door.auth || !session.identity) throw noTokens();
+  const identity = await door.refresh(door.auth, session.identity, token, session.address);
+  session.adopt(identity);
+  return { type: "auth.updated", id, expiresAt: identity.expiresAt };
+}
+
+/** Nobody is shown the door in the middle of a handoff, and nobody else stays longer than they were given. */
+async function renew(
+  session: Session,
+  { id }: Extract<Greeted, { type: "auth.renew" }>,
+): Promise<DownMessage> {
+  const { auth } = session.context.door;
+  if (!auth || !session.identity) throw noTokens();
+  const holds = [...session.joined.values()].some(
+    ({ room }) => room.sandbox.control.controller === session.name,
+  );
+  if (!holds) {
+    throw new BatonError(
+      "forbidden",
+      "A link gives more time only to the one who holds the browser. Accept the handoff, or ask for another link.",
+    );
+  }
+  const { identity, session: renewed } = await auth.renew(session.identity);
+  session.adopt(identity);
+  return { type: "auth.updated", id, expiresAt: identity.expiresAt, session: { ...renewed } };
+}
+
 function leave(session: Session, sandboxId: string): void {
   session.claims.end(sandboxId);
   leaveRoom(session, sandboxId);
@@ -158,12 +198,35 @@ async function input(
   session: Session,
   message: Extract<Greeted, { type: "input" }>,
 ): Promise<DownMessage | null> {
-  authorize(session, "input");
-  const room = session.roomOf(message.sandboxId);
-  const { controller, epoch, tab, events } = message;
+  const { controller, epoch, tab, events, sandboxId } = message;
   const aim = { ...(epoch !== undefined && { epoch }), ...(tab !== undefined && { tab }) };
-  await room.attachment.submit(driverOf(session.role, session.name, controller), aim, events);
+  const joined = session.joined.get(sandboxId);
+  try {
+    authorizeName(session, controller);
+    const room = session.roomOf(sandboxId);
+    await room.attachment.submit(driverOf(session.role, session.name, controller), aim, events);
+  } catch (error) {
+    if (joined)
+      onceAnEpoch(joined, "refusedIn", (now) =>
+        session.context.door.refused(session, "input", error, { sandboxId, epoch: now }),
+      );
+    throw error;
+  }
+  if (joined)
+    onceAnEpoch(
+      joined,
+      "droveIn",
+      (now) => void session.context.door.did(session, { action: "input", sandboxId, epoch: now }),
+    );
   return message.id === undefined ? null : done(message.id);
+}
+
+/** Who drove is recorded, not every move of the pointer. */
+function onceAnEpoch(joined: Joined, which: "droveIn" | "refusedIn", record: (epoch: number) => void): void {
+  const { epoch } = joined.room.sandbox;
+  if (joined[which] === epoch) return;
+  joined[which] = epoch;
+  record(epoch);
 }
 
 type Call = Extract<Greeted, { id: string; sandboxId: string }>;

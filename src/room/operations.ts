@@ -19,18 +19,14 @@ import type {
   RequestHandoffParams,
 } from "../../protocol/handoff.ts";
 import type { HandoffResult, Role, Sandbox } from "../../protocol/sandbox.ts";
-import { allowed, type Operation } from "../core/access.ts";
+import type { Door } from "../auth/door.ts";
+import { allowed, authorize, authorizeName, type Caller, type Operation } from "../core/access.ts";
 import type { Command } from "../core/commands.ts";
 import { publicView } from "../core/state.ts";
 import { requestOf } from "./dispatch.ts";
 import { handoffResult } from "./result.ts";
 import type { Room } from "./room.ts";
 import type { Rooms } from "./rooms.ts";
-
-export interface Caller {
-  readonly name: string;
-  readonly role: Role;
-}
 
 /** How a call goes on after its commit; the next call of the same client need not wait for it. */
 export interface Committed {
@@ -39,28 +35,17 @@ export interface Committed {
 
 type Keyed = { readonly idempotencyKey?: string };
 
-/** @throws BatonError `forbidden` */
-export function authorize(caller: Caller, operation: Operation): void {
-  if (allowed(caller.role, operation)) return;
-  throw new BatonError(
-    "forbidden",
-    `The role ${caller.role} may not use ${operation}. Connect with a role that may.`,
-    {
-      role: caller.role,
-      operation,
-    },
-  );
-}
-
 export class Operations {
   readonly #rooms: Rooms;
+  readonly #door: Door;
 
-  constructor(rooms: Rooms) {
+  constructor(rooms: Rooms, door: Door) {
     this.#rooms = rooms;
+    this.#door = door;
   }
 
   async get(sandboxId: string, caller: Caller): Promise<HandoffResult> {
-    authorize(caller, "handoff.get");
+    this.#permit(caller, "handoff.get", sandboxId);
     const { room, release } = await this.#rooms.acquire(sandboxId);
     try {
       return this.#answer(room.sandbox, room.sandbox.handoff);
@@ -76,7 +61,7 @@ export class Operations {
     waitMs: number,
     signal: AbortSignal,
   ): Promise<HandoffResult> {
-    authorize(caller, "handoff.get");
+    this.#permit(caller, "handoff.get", sandboxId);
     const { room, release } = await this.#rooms.acquire(sandboxId);
     try {
       const ended = ({ handoff, control }: Sandbox): boolean =>
@@ -92,7 +77,8 @@ export class Operations {
   }
 
   request(sandboxId: string, caller: Caller, params: RequestHandoffParams): Promise<Committed> {
-    authorize(caller, "handoff.request");
+    this.#permit(caller, "handoff.request", sandboxId);
+    this.#door.limits.kind(caller.name, "handoff.request");
     return this.#change(sandboxId, caller, "handoff.request", params, {
       type: "handoff.request",
       requestId: nanoid(),
@@ -106,7 +92,7 @@ export class Operations {
   }
 
   accept(sandboxId: string, caller: Caller, params: AcceptHandoffParams): Promise<Committed> {
-    authorize(caller, "handoff.accept");
+    this.#permit(caller, "handoff.accept", sandboxId, params.controller);
     const { controller, requestId, privacy } = params;
     const command: Command = {
       type: "handoff.accept",
@@ -118,7 +104,7 @@ export class Operations {
   }
 
   complete(sandboxId: string, caller: Caller, params: CompleteHandoffParams): Promise<Committed> {
-    authorize(caller, "handoff.complete");
+    this.#permit(caller, "handoff.complete", sandboxId, params.controller);
     const { settings } = this.#rooms.context;
     const command: Command = {
       type: "handoff.complete",
@@ -127,7 +113,7 @@ export class Operations {
       returnControlTo: params.returnControlTo ?? "ai",
       runResumePrompt: params.runResumePrompt ?? false,
       ...(params.note !== undefined && { note: params.note }),
-      override: allowed(caller.role, "handoff.override"),
+      override: allowed(caller, "handoff.override"),
     };
     return this.#change(
       sandboxId,
@@ -146,8 +132,8 @@ export class Operations {
   }
 
   cancel(sandboxId: string, caller: Caller, params: CancelHandoffParams): Promise<Committed> {
-    authorize(caller, "handoff.cancel");
     const { requestId, note, by } = params;
+    this.#permit(caller, "handoff.cancel", sandboxId, by);
     const command: Command = {
       type: "handoff.cancel",
       ...(requestId !== undefined && { requestId }),
@@ -155,7 +141,7 @@ export class Operations {
     };
     return this.#change(
       sandboxId,
-      by === undefined ? caller : { name: by, role: caller.role },
+      by === undefined ? caller : actingAs(caller, by),
       "handoff.cancel",
       params,
       command,
@@ -163,8 +149,8 @@ export class Operations {
   }
 
   take(sandboxId: string, caller: Caller, params: TakeControlParams): Promise<Committed> {
-    authorize(caller, "control.take");
-    if (params.force) authorize(caller, "control.force");
+    this.#permit(caller, "control.take", sandboxId, params.controller);
+    if (params.force) this.#permit(caller, "control.force", sandboxId);
     const command: Command = {
       type: "control.take",
       controller: params.controller,
@@ -175,7 +161,7 @@ export class Operations {
   }
 
   release(sandboxId: string, caller: Caller, params: ReleaseControlParams): Promise<Committed> {
-    authorize(caller, "control.release");
+    this.#permit(caller, "control.release", sandboxId, params.controller);
     return this.#change(sandboxId, caller, "control.release", params, {
       type: "control.release",
       controller: params.controller,
@@ -183,7 +169,7 @@ export class Operations {
   }
 
   pass(sandboxId: string, caller: Caller, params: PassControlParams): Promise<Committed> {
-    authorize(caller, "control.pass");
+    this.#permit(caller, "control.pass", sandboxId, params.controller);
     const { controller, to } = params;
     return this.#change(sandboxId, caller, "control.pass", params, {
       type: "control.pass",
@@ -195,10 +181,21 @@ export class Operations {
   }
 
   setPrivacy(sandboxId: string, caller: Caller, params: SetPrivacyParams): Promise<Committed> {
-    authorize(caller, "control.privacy");
+    this.#permit(caller, "control.privacy", sandboxId, params.controller);
     const { controller, privacy } = params;
     const command: Command = { type: "control.privacy", controller, privacy };
     return this.#change(sandboxId, caller, "control.privacy", params, command, controller);
+  }
+
+  /** @param named whom the call names @throws BatonError `forbidden` */
+  #permit(caller: Caller, operation: Operation, sandboxId: string, named?: string): void {
+    try {
+      authorize(caller, operation, sandboxId);
+      authorizeName(caller, named);
+    } catch (error) {
+      this.#door.refused(caller, operation, error, { sandboxId });
+      throw error;
+    }
   }
 
   /**
@@ -222,15 +219,25 @@ export class Operations {
       const seen = receiver === undefined ? undefined : room.attendance.sightingOf(receiver);
       const by = { name: caller.name, role: caller.role };
       const outcome = await room.dispatch({ ...command, by, ...(seen && { seen }) }, request);
+      const recorded = this.#door.did(caller, {
+        action: operation,
+        sandboxId,
+        epoch: outcome.state.epoch,
+        ...(outcome.handoff && { requestId: outcome.handoff.requestId }),
+      });
       // A repeated claim is answered as the first time, whoever drives by now (H6).
       const mustHold = outcome.repeated ? undefined : claimant;
       const committed = publicView(outcome.state);
-      const settled = this.#settle(room, committed, outcome.handoff, mustHold, after).finally(release);
+      // What is answered is on record too; writing it takes no longer than the drain.
+      const settled = Promise.all([this.#settle(room, committed, outcome.handoff, mustHold, after), recorded])
+        .then(([result]) => result)
+        .finally(release);
       // Somebody awaits it; until then a rejection is not an unhandled one.
       settled.catch(() => {});
       return { settled };
     } catch (error) {
       release();
+      this.#door.refused(caller, operation, error, { sandboxId, epoch: room.sandbox.epoch });
       throw error;
     }
   }
@@ -268,6 +275,11 @@ export class Operations {
   #answer(sandbox: Sandbox, handoff: Handoff | null, resume?: HandoffResult["resume"]): HandoffResult {
     return handoffResult(sandbox, handoff, this.#rooms.context.settings.publicUrl(), resume);
   }
+}
+
+/** A copy by hand: a session's fields are accessors, which a spread would leave out. */
+function actingAs({ role, grant, address, tokenId }: Caller, name: string): Caller {
+  return { name, role, grant, address, ...(tokenId !== undefined && { tokenId }) };
 }
 
 /** Waits for the agent's answer. Without one in time the prompt still stands: it is stored, and will be delivered. */

@@ -2,14 +2,21 @@
 import { nanoid } from "nanoid";
 import { decodeUp, encodeDown, idOf, MAX_MESSAGE_BYTES } from "../../protocol/codec.ts";
 import type { DownMessage } from "../../protocol/down.ts";
-import { BatonError } from "../../protocol/errors.ts";
+import { BatonError, type CloseReason } from "../../protocol/errors.ts";
 import type { Role } from "../../protocol/sandbox.ts";
 import type { UpMessage } from "../../protocol/up.ts";
 import { PROTOCOL_FLOOR, PROTOCOL_VERSION } from "../../protocol/version.ts";
+import type { Auth, Session as LinkSession } from "../auth/auth.ts";
+import { tokenOf } from "../auth/bearer.ts";
+import type { Door } from "../auth/door.ts";
+import type { Identity } from "../auth/identity.ts";
+import type { TokenEnd, Watch } from "../auth/revocations.ts";
 import { BrowserError } from "../browser/browser.ts";
+import { OPEN_GRANT, reaches, type Caller, type Grant } from "../core/access.ts";
+import type { ConnectionMeter } from "../limits/meter.ts";
 import type { Logger } from "../ops/log.ts";
 import type { Metrics } from "../ops/metrics.ts";
-import type { Socket, SocketHandler } from "../transport/transport.ts";
+import type { Handshake, Socket, SocketHandler } from "../transport/transport.ts";
 import { Claims } from "./claims.ts";
 import type { Lobby } from "./lobby.ts";
 import type { Client } from "./member.ts";
@@ -17,8 +24,9 @@ import type { Operations } from "./operations.ts";
 import type { Room } from "./room.ts";
 import type { Rooms } from "./rooms.ts";
 
+type Hello = Extract<UpMessage, { type: "hello" }>;
 /** Every message but the first. */
-export type Greeted = Exclude<UpMessage, { type: "hello" }>;
+export type Greeted = Exclude<UpMessage, Hello>;
 
 export interface SessionContext {
   readonly rooms: Rooms;
@@ -26,6 +34,7 @@ export interface SessionContext {
   readonly lobby: Lobby;
   readonly metrics: Metrics;
   readonly log: Logger;
+  readonly door: Door;
   readonly heartbeatMs: number;
   /** A socket that has not said `hello` by then is closed. */
   readonly helloTimeoutMs: number;
@@ -51,23 +60,45 @@ const SPOKEN: readonly number[] = Array.from(
 export interface Joined {
   readonly room: Room;
   readonly release: () => void;
+  /** Epochs in which it drove, and was refused to, as far as that is on record. */
+  droveIn?: number;
+  refusedIn?: number;
 }
 
-export class Session implements SocketHandler, Client {
+/** Who the other end is, once it has said so. */
+interface Self {
+  readonly name: string;
+  readonly role: Role;
+  readonly clientId: string;
+  /** Absent where no tokens are asked for. */
+  readonly identity?: Identity;
+}
+
+export class Session implements SocketHandler, Client, Caller {
   readonly connectionId = `c_${nanoid(12)}`;
   readonly context: SessionContext;
   readonly joined = new Map<string, Joined>();
   readonly claims: Claims;
+  readonly address: string;
   readonly #socket: Socket;
+  readonly #handshake: Handshake;
   readonly #helloTimer: NodeJS.Timeout;
-  #identity: { readonly name: string; readonly role: Role; readonly clientId: string } | null = null;
+  #self: Self | null = null;
+  /** Messages that came behind a `hello` whose token is still being looked at; `null` at any other time. */
+  #early: string[] | null = null;
+  #watch: Watch | undefined;
+  #leave = (): void => {};
+  readonly #meter: ConnectionMeter;
   #queue: Promise<void> = Promise.resolve();
   #queued = 0;
   #mistakes = 0;
   #gone = false;
 
-  constructor(socket: Socket, context: SessionContext) {
+  constructor(socket: Socket, handshake: Handshake, context: SessionContext) {
     this.#socket = socket;
+    this.#handshake = handshake;
+    this.address = context.door.addressOf(handshake);
+    this.#meter = context.door.limits.meter();
     this.context = context;
     this.claims = new Claims(context.rooms, this);
     this.#helloTimer = setTimeout(
@@ -77,13 +108,25 @@ export class Session implements SocketHandler, Client {
   }
 
   get name(): string {
-    return this.#identity?.name ?? "unknown";
+    return this.#self?.name ?? "unknown";
   }
   get role(): Role {
-    return this.#identity?.role ?? "viewer";
+    return this.#self?.role ?? "viewer";
   }
+  get grant(): Grant {
+    return this.#self?.identity?.grant ?? OPEN_GRANT;
+  }
+  get tokenId(): string {
+    return this.#self?.identity?.tokenId ?? "";
+  }
+  /** Not the same for two subjects, whatever they say: nobody takes a resume prompt over by another's id. */
   get clientId(): string {
-    return this.#identity?.clientId ?? this.connectionId;
+    if (!this.#self) return this.connectionId;
+    const { clientId, identity } = this.#self;
+    return identity ? `${identity.subject} ${clientId}` : clientId;
+  }
+  get identity(): Identity | undefined {
+    return this.#self?.identity;
   }
   /** The socket is closed: nothing that is sent arrives. */
   get gone(): boolean {
@@ -114,18 +157,26 @@ export class Session implements SocketHandler, Client {
   }
 
   text(text: string): void {
+    if (this.#early) return this.#hold(this.#early, text);
+    // The watch is a timer, and timers are late; nothing is done meanwhile.
+    const { identity } = this;
+    if (identity && identity.expiresAt <= Date.now()) return this.#end("token_expired");
     let message: UpMessage;
     try {
       message = decodeUp(text);
     } catch (error) {
       // A later version's hello may have fields that this one does not know: the number says more than they do.
-      const version = this.#identity ? undefined : versionOf(text);
+      const refusal = this.#metered("message", text);
+      if (refusal) return this.fail(refusal, {});
+      const version = this.#self ? undefined : versionOf(text);
       if (version !== undefined && !isSpoken(version)) return this.#unsupported(version);
       return this.#mistake(error, idOf(text));
     }
     this.context.metrics.messages.inc({ type: message.type });
+    const refusal = this.#metered(message.type, text, message.type === "input" ? message.events.length : 0);
+    if (refusal) return this.fail(refusal, message.type === "hello" ? {} : message);
     if (message.type === "hello") return this.#hello(message);
-    if (!this.#identity) {
+    if (!this.#self) {
       return this.#mistake(
         new BatonError("hello_required", "Send `hello` before anything else."),
         "id" in message ? message.id : undefined,
@@ -135,9 +186,13 @@ export class Session implements SocketHandler, Client {
   }
 
   closed(): void {
+    if (this.#gone) return;
     this.#gone = true;
     this.context.sessions.delete(this);
     clearTimeout(this.#helloTimer);
+    this.#watch?.stop();
+    this.#leave();
+    this.#early = null;
     this.context.lobby.leave(this.connectionId);
     for (const { room, release } of this.joined.values()) {
       room.leave(this.connectionId);
@@ -206,8 +261,8 @@ export class Session implements SocketHandler, Client {
     return joined.room;
   }
 
-  #hello(message: UpMessage & { type: "hello" }): void {
-    if (this.#identity)
+  #hello(message: Hello): void {
+    if (this.#self)
       return this.#mistake(
         new BatonError(
           "already_greeted",
@@ -215,19 +270,115 @@ export class Session implements SocketHandler, Client {
         ),
       );
     if (!isSpoken(message.version)) return this.#unsupported(message.version);
+    const { auth } = this.context.door;
+    if (!auth) return this.#introduce(message);
+    this.#early = [];
+    this.#present(auth, message).then(
+      () => this.#release(),
+      (error: unknown) => {
+        if (this.#gone) return;
+        this.fail(error, {});
+        this.#socket.close(closeReasonOf(toBatonError(error)));
+      },
+    );
+  }
+
+  /** Without tokens: it is who it says. */
+  #introduce({ name, role, clientId = nanoid() }: Hello): void {
+    if (name === undefined || role === undefined) {
+      return this.#mistake(
+        new BatonError(
+          "invalid_message",
+          "hello: this gateway runs without BATON_SECRET and reads no tokens. Send `role` and `name`.",
+          { issues: [{ path: name === undefined ? "name" : "role", message: "is missing" }] },
+        ),
+      );
+    }
+    try {
+      this.#welcome({ name, role, clientId });
+    } catch (error) {
+      this.fail(error, {});
+      this.#socket.close(closeReasonOf(toBatonError(error)));
+    }
+  }
+
+  /** @throws BatonError `unauthorized`, `forbidden`, `unavailable` */
+  async #present(auth: Auth, message: Hello): Promise<void> {
+    const { clientId = nanoid(), token = tokenOf(this.#handshake) } = message;
+    const { identity, session } = await this.context.door.greet(auth, token, clientId, this.address);
+    if (this.#gone) return;
+    const { subject: name, role } = identity;
+    if ((message.name ?? name) !== name || (message.role ?? role) !== role) {
+      throw new BatonError(
+        "forbidden",
+        `The token is of ${name} with the role ${role}. Leave \`name\` and \`role\` out, or send these.`,
+        { name, role },
+      );
+    }
+    this.#welcome({ name, role, clientId, identity }, session);
+    this.#watch = auth.watch(identity, (how) => this.#end(how));
+  }
+
+  /** @throws BatonError `too_many` */
+  #welcome(self: Self, session?: LinkSession): void {
+    this.#leave = this.context.door.limits.socket(this.address, self.name);
     clearTimeout(this.#helloTimer);
-    this.#identity = { name: message.name, role: message.role, clientId: message.clientId ?? nanoid() };
+    this.#self = self;
+    const { name, role, clientId, identity } = self;
     this.send({
       type: "welcome",
       version: PROTOCOL_VERSION,
       connectionId: this.connectionId,
-      clientId: this.clientId,
+      clientId,
+      name,
+      role,
+      ...(identity && { grant: grantOf(identity) }),
+      ...(session && { session }),
       serverTime: Date.now(),
       heartbeatMs: this.context.heartbeatMs,
       maxMessageBytes: MAX_MESSAGE_BYTES,
     });
     this.context.sessions.add(this);
     if (this.context.degraded()) this.send({ type: "gateway.status", degraded: true });
+  }
+
+  /** Counts what has come. A peer that does not listen to refusals is closed. */
+  #metered(type: string, text: string, inputEvents = 0): BatonError | undefined {
+    const refusal = this.#meter.take(type, Buffer.byteLength(text), inputEvents);
+    if (this.#meter.tooMuch) this.#socket.close("rate_limited", "too many messages over the limits");
+    return refusal;
+  }
+
+  #hold(early: string[], text: string): void {
+    if (early.length < MAX_QUEUED) early.push(text);
+    else this.#socket.close("protocol_error", "wait for welcome before sending more");
+  }
+
+  /** Greeted: what came behind `hello` has its turn. */
+  #release(): void {
+    const early = this.#early ?? [];
+    this.#early = null;
+    for (const text of early) if (!this.#gone) this.text(text);
+  }
+
+  #end(how: TokenEnd): void {
+    this.#socket.close(how);
+    this.closed();
+  }
+
+  /** A newer token: the socket lives as long as that one, and reaches what that one reaches. */
+  adopt(identity: Identity): void {
+    if (!this.#self) return;
+    this.#self = { ...this.#self, identity };
+    this.#watch?.update(identity);
+    for (const [sandboxId, { room, release }] of this.joined) {
+      if (reaches(identity.grant, sandboxId)) continue;
+      this.joined.delete(sandboxId);
+      this.claims.end(sandboxId);
+      room.leave(this.connectionId);
+      release();
+      this.send({ type: "sandbox.left", sandboxId, reason: "forbidden" });
+    }
   }
 
   #unsupported(version: number): void {
@@ -248,6 +399,19 @@ export class Session implements SocketHandler, Client {
     this.#mistakes += 1;
     if (this.#mistakes > MAX_MISTAKES) this.#socket.close("protocol_error", "too many invalid messages");
   }
+}
+
+function grantOf({
+  grant,
+  expiresAt,
+}: Identity): NonNullable<Extract<DownMessage, { type: "welcome" }>["grant"]> {
+  const { sandboxes, link, actFor } = grant;
+  return { sandboxes: [...sandboxes], ...(link !== undefined && { link }), actFor, expiresAt };
+}
+
+function closeReasonOf({ code, retryable }: BatonError): CloseReason {
+  if (code === "rate_limited" || code === "too_many") return "rate_limited";
+  return retryable ? "internal" : "unauthorized";
 }
 
 function isSpoken(version: number): boolean {

@@ -1,4 +1,5 @@
 /** The SDK's surface: what an agent, a worker, a script or a page types. `client.ts` implements it. */
+import type { CreateLinkBody, Link, SessionToken } from "../../protocol/auth.ts";
 import type {
   ControlMode,
   PassControlParams,
@@ -14,6 +15,8 @@ import type {
   RequestHandoffParams,
 } from "../../protocol/handoff.ts";
 import type { CreateSandboxBody } from "../../protocol/http.ts";
+import type { DownMessage } from "../../protocol/down.ts";
+import type { BatonError } from "../../protocol/errors.ts";
 import type { InputEvent, MouseButton } from "../../protocol/input.ts";
 import type { Dialog, PreviewOptions, Tab } from "../../protocol/preview.ts";
 import type { HandoffResult, Member, Role, Sandbox, SandboxEvent } from "../../protocol/sandbox.ts";
@@ -32,12 +35,37 @@ export interface SocketLike {
 }
 export type SocketConstructor = new (url: string, protocols: string[]) => SocketLike;
 
+/**
+ * A signed token, or a function that gets one. The function is asked before each connect, and again before the token
+ * ends: its time is then prolonged without a reconnect. What it throws is tried again later, as a failed connect is;
+ * a BatonError that is not retryable ends the client.
+ */
+export type TokenSource = string | (() => string | Promise<string>);
+
+/** What this client's token allows. */
+export type Grant = NonNullable<Extract<DownMessage, { type: "welcome" }>["grant"]>;
+
 export interface ClientOptions {
   /** The gateway, `http(s)://host:port` or `ws(s)://host:port`. */
   readonly url: string;
-  /** Default `sdk`. `agent` is the one that control returns to. */
+  /**
+   * Says who this client is; needed where the gateway asks for tokens. It travels in the first message and in the
+   * header of HTTP calls, never in an address. A client with a string ends with `unauthorized` when the token does; one
+   * with a function goes on, but for a token that was revoked or is not valid.
+   */
+  readonly token?: TokenSource;
+  /**
+   * Hears the token that the gateway gave in place of a link's own, which may be good only once; and each newer one.
+   * The client uses it by itself. A page that keeps it and gives it as `token` survives a reload. `undefined`: it is no
+   * longer good.
+   */
+  readonly onSession?: (session: SessionToken | undefined) => void;
+  /** Default `sdk`. `agent` is the one that control returns to. With a token: the token's; another is refused. */
   readonly role?: Role;
-  /** How others see this client, and the controller's name when it drives as a person. Default: the role. */
+  /**
+   * How others see this client, and the controller's name when it drives as a person. Default: the role. With a token:
+   * the token's subject; another is refused.
+   */
   readonly name?: string;
   /** Keep it across restarts of an agent that must not handle a resume prompt twice. Default: random. */
   readonly clientId?: string;
@@ -52,6 +80,11 @@ export interface ClientOptions {
 
 export type ConnectionStatus = "connecting" | "open" | "reconnecting" | "closed";
 
+/**
+ * A call that is over a limit of the gateway waits as long as the gateway says and is sent again, for 30 seconds
+ * altogether at most, where that changes nothing twice: handoff and control calls. Input and HTTP calls reject with
+ * `rate_limited` at once; `details.retryAfterMs` says when to go on.
+ */
 export interface CallOptions {
   readonly signal?: AbortSignal;
 }
@@ -183,6 +216,14 @@ export interface SandboxHandle {
     params: Omit<SetPrivacyParams, "controller"> & { controller?: string } & CallOptions,
   ): Promise<HandoffResult>;
 
+  /**
+   * Makes a link for a person who has no token. Its `url` is as good as a password: hand it to that person, and to no
+   * log and no model. For workers, operators and admins.
+   */
+  createLink(options: CreateLinkBody & CallOptions): Promise<{ readonly link: Link; readonly url: string }>;
+  /** Ends a link, and the connections of everybody who came by it. */
+  revokeLink(linkId: string, options?: CallOptions): Promise<void>;
+
   /** State now, then after every change, none left out. Ends at `signal`, or when the sandbox is removed. */
   watch(options?: CallOptions): AsyncIterableIterator<SandboxUpdate>;
   /**
@@ -219,9 +260,14 @@ export interface LobbyUpdate {
 
 export interface BatonClient {
   readonly clientId: string;
+  /** With a token these two are the token's from the first `welcome` on; before, what was asked for, or `sdk`. */
   readonly name: string;
   readonly role: Role;
+  /** What the token allows, from the first `welcome` on; `undefined` where the gateway asks for none. */
+  readonly grant: Grant | undefined;
   readonly status: ConnectionStatus;
+  /** Why the gateway ended this client for good; `undefined` while it did not. */
+  readonly error: BatonError | undefined;
   /** Newest round trip to the gateway in ms, or `undefined`. Measured every five seconds while open. */
   readonly latencyMs: number | undefined;
   /** The gateway cannot reach its store: watching goes on, changes and input are refused with `unavailable`. */
@@ -230,13 +276,18 @@ export interface BatonClient {
   readonly clockOffsetMs: number;
 
   sandbox(sandboxId: string): SandboxHandle;
-  /** All sandboxes, newest state of each. */
-  subscribeLobby(listener: (update: LobbyUpdate) => void): () => void;
+  /** All sandboxes that this client may see, newest state of each. `refused` hears that it may not have the list. */
+  subscribeLobby(listener: (update: LobbyUpdate) => void, refused?: (error: Error) => void): () => void;
   createSandbox(body?: CreateSandboxBody & CallOptions): Promise<Sandbox>;
   removeSandbox(sandboxId: string, options?: CallOptions): Promise<void>;
+  /**
+   * Ends a token by its id (its `jti`), and the connections that came by it. `expiresAt`: when it ends by itself, epoch
+   * ms. For admins.
+   */
+  revokeToken(tokenId: string, options?: { readonly expiresAt?: number } & CallOptions): Promise<void>;
   /** Resolves at the first `welcome`. */
   ready(options?: WaitOptions): Promise<void>;
-  /** Called when the connection, its latency or `degraded` changes. */
+  /** Called when the connection, its latency, `degraded` or the token's end changes. */
   onStatus(listener: (status: ConnectionStatus, latencyMs: number | undefined) => void): () => void;
   close(): void;
 }

@@ -13,24 +13,28 @@ import type {
   CallOptions,
   ClientOptions,
   ConnectionStatus,
+  Grant,
   LobbyUpdate,
   SandboxHandle,
   SocketConstructor,
   WaitOptions,
 } from "./api.ts";
 import { Connection, type ConnectionListener } from "./connection.ts";
+import { checkToken, Credentials } from "./credentials.ts";
 import type { Ending } from "./ending.ts";
-import { createSandbox, removeSandbox } from "./http.ts";
+import { type Caller, createSandbox, removeSandbox, revokeToken } from "./http.ts";
 import { notify } from "./listeners.ts";
 import { LobbyFollower } from "./lobby.ts";
 import { Handle } from "./sandbox.ts";
+import { TokenKeeper } from "./token-keeper.ts";
 import { waiting } from "./waiting.ts";
 
 type StatusListener = (status: ConnectionStatus, latencyMs: number | undefined) => void;
 
 /**
  * Opens a client. It connects at once, reconnects by itself, and keeps what was asked for until it is answered.
- * @throws BatonError `invalid_message` when an option is wrong, `unavailable` when the platform has no WebSocket
+ * @throws BatonError `invalid_message` when an option is wrong, `unauthorized` when `token` cannot be one,
+ * `unavailable` when the platform has no WebSocket
  */
 export function connect(options: ClientOptions): BatonClient {
   return new Client(options);
@@ -38,35 +42,47 @@ export function connect(options: ClientOptions): BatonClient {
 
 class Client implements BatonClient, ConnectionListener {
   readonly clientId: string;
-  readonly name: string;
-  readonly role: Role;
   readonly #httpUrl: string;
+  readonly #credentials: Credentials;
   readonly #connection: Connection;
+  readonly #keeper: TokenKeeper;
   readonly #lobby: LobbyFollower;
   readonly #handles = new Map<string, Handle>();
   readonly #streams = new Map<number, (header: FrameHeader, jpeg: Uint8Array) => void>();
   readonly #statusListeners = new Set<StatusListener>();
+  /** The sandboxes whose controller this client is. */
+  readonly #held = new Set<string>();
   #degraded = false;
   #stopSignal = () => {};
 
   constructor(options: ClientOptions) {
-    this.role = options.role ?? "sdk";
-    this.name = options.name ?? this.role;
+    const { token, role, name, onSession } = options;
     this.clientId = options.clientId ?? nanoid();
-    const hello = { role: this.role, name: this.name, clientId: this.clientId };
-    const checked = Hello.safeParse({ type: "hello", version: PROTOCOL_VERSION, ...hello });
+    const stated = { clientId: this.clientId, role: role ?? "sdk", name: name ?? role ?? "sdk" };
+    const checked = Hello.safeParse({ type: "hello", version: PROTOCOL_VERSION, ...stated });
     if (!checked.success) throw invalidMessage(checked.error, "connect");
+    checkToken(token);
     const { http, ws } = addresses(options.url);
     this.#httpUrl = http;
+    this.#credentials = new Credentials({
+      token,
+      role,
+      name,
+      clientId: this.clientId,
+      onSession: onSession && ((session) => notify(() => onSession(session))),
+    });
     this.#connection = new Connection(
       {
         url: `${ws}/v1/connect`,
-        hello,
+        greeter: this.#credentials,
         WebSocket: options.WebSocket ?? platformWebSocket(),
         reconnectMinMs: options.reconnectMinMs ?? 200,
         reconnectMaxMs: options.reconnectMaxMs ?? 5_000,
       },
       this,
+    );
+    this.#keeper = new TokenKeeper(this.#connection, this.#credentials, () =>
+      this.statusChanged(this.status, this.latencyMs),
     );
     this.#lobby = new LobbyFollower(this.#connection);
     const { signal } = options;
@@ -77,8 +93,25 @@ class Client implements BatonClient, ConnectionListener {
     else this.#connection.start();
   }
 
+  get name(): string {
+    return this.#credentials.name;
+  }
+
+  get role(): Role {
+    return this.#credentials.role;
+  }
+
+  get grant(): Grant | undefined {
+    return this.#credentials.grant;
+  }
+
   get status(): ConnectionStatus {
     return this.#connection.status;
+  }
+
+  get error(): BatonError | undefined {
+    const { ending } = this.#connection;
+    return ending?.clean === false ? ending.error : undefined;
   }
 
   get latencyMs(): number | undefined {
@@ -103,8 +136,14 @@ class Client implements BatonClient, ConnectionListener {
         connection: this.#connection,
         streams: this.#streams,
         clientId: this.clientId,
-        name: this.name,
-        role: this.role,
+        me: this.#credentials,
+        ready: (signal) => this.ready(signal ? { signal } : {}),
+        caller: () => this.#caller(),
+        holds: (now) => {
+          if (now) this.#held.add(sandboxId);
+          else this.#held.delete(sandboxId);
+          this.#keeper.holds(this.#held.size > 0);
+        },
         forget: (handle) => {
           if (this.#handles.get(sandboxId) === handle) this.#handles.delete(sandboxId);
         },
@@ -115,8 +154,8 @@ class Client implements BatonClient, ConnectionListener {
     return handle;
   }
 
-  subscribeLobby(listener: (update: LobbyUpdate) => void): () => void {
-    return this.#lobby.subscribe(listener);
+  subscribeLobby(listener: (update: LobbyUpdate) => void, refused?: (error: Error) => void): () => void {
+    return this.#lobby.subscribe(listener, refused);
   }
 
   createSandbox({ signal, ...body }: CreateSandboxBody & CallOptions = {}): Promise<Sandbox> {
@@ -125,6 +164,13 @@ class Client implements BatonClient, ConnectionListener {
 
   removeSandbox(sandboxId: string, { signal }: CallOptions = {}): Promise<void> {
     return removeSandbox(this.#caller(), sandboxId, signal);
+  }
+
+  revokeToken(
+    tokenId: string,
+    { signal, ...rest }: { expiresAt?: number } & CallOptions = {},
+  ): Promise<void> {
+    return revokeToken(this.#caller(), { tokenId, ...rest }, signal);
   }
 
   ready(options: WaitOptions = {}): Promise<void> {
@@ -154,17 +200,20 @@ class Client implements BatonClient, ConnectionListener {
 
   /** Of the connection, not of the surface: what follows is called by it alone. */
   opened(): void {
+    this.#keeper.opened();
     for (const handle of this.#handles.values()) handle.opened();
     this.#lobby.opened();
   }
 
   dropped(): void {
+    this.#keeper.stop();
     this.#degraded = false;
     for (const handle of Array.from(this.#handles.values())) handle.dropped();
     this.#lobby.dropped();
   }
 
   closed(ending: Ending): void {
+    this.#keeper.stop();
     this.#stopSignal();
     for (const handle of Array.from(this.#handles.values())) handle.clientClosed(ending);
     this.#lobby.dropped();
@@ -208,6 +257,7 @@ class Client implements BatonClient, ConnectionListener {
         break;
       // Answers that nobody waits for any more, and greetings out of turn.
       case "welcome":
+      case "auth.updated":
       case "pong":
       case "sandbox.joined":
       case "lobby":
@@ -218,17 +268,20 @@ class Client implements BatonClient, ConnectionListener {
     }
   }
 
-  #caller() {
-    return { url: this.#httpUrl, name: this.name, role: this.role };
+  #caller(): Caller {
+    const token = () => this.#credentials.bearer(Date.now() + this.clockOffsetMs);
+    return { url: this.#httpUrl, token, ...this.#credentials.statedHeaders };
   }
 }
 
 function addresses(url: string): { http: string; ws: string } {
   const match = /^(?:http|ws)(s?):\/\/([^\s/?#]+[^\s?#]*)$/i.exec(url);
   if (!match || !URL.canParse(url)) {
+    // A link that was given in its place must not put its token into a log.
+    const shown = url.split(/[?#]/)[0] ?? "";
     throw new BatonError(
       "invalid_message",
-      `"${url}" is not a gateway's address. Give one like http://localhost:8080.`,
+      `"${shown}"${shown === url ? "" : " and what follows"} is not a gateway's address. Give one like http://localhost:8080, and a token as \`token\`.`,
     );
   }
   const secure = match[1] ?? "";

@@ -6,7 +6,8 @@ import { type FrameHeader, decodeFrame } from "../../protocol/frame.ts";
 import type { UpMessage } from "../../protocol/up.ts";
 import { PROTOCOL_VERSION, SUBPROTOCOL } from "../../protocol/version.ts";
 import type { ConnectionStatus, SocketConstructor, SocketLike } from "./api.ts";
-import { Backoff } from "./backoff.ts";
+import { Backoff, retryAfterMs, spread } from "./backoff.ts";
+import type { Greeting } from "./credentials.ts";
 import { type Ending, closeError, disconnected } from "./ending.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { type Answer, type CallMessage, PendingRequests, type Request } from "./pending.ts";
@@ -20,12 +21,22 @@ const WELCOME_TIMEOUT_MS = 10_000;
 const MAX_UNSENT_BYTES = 1024 * 1024;
 
 type Hello = Extract<UpMessage, { type: "hello" }>;
+type Welcome = Extract<DownMessage, { type: "welcome" }>;
 type Post = Extract<UpMessage, { type: "input" | "preview.ack" }>;
+
+/** Who greets, and what comes of it. */
+export interface Greeter {
+  /** Asked before each socket. What it rejects with ends the connection, unless it is worth another try. */
+  greeting(): Greeting | Promise<Greeting>;
+  welcomed(welcome: Welcome): void;
+  /** The greeting was refused, or the socket closed for good. Returns true when another greeting may do. */
+  refused(error: BatonError): boolean;
+}
 
 export interface ConnectionOptions {
   /** `ws(s)://host/v1/connect` */
   readonly url: string;
-  readonly hello: Omit<Hello, "type" | "version">;
+  readonly greeter: Greeter;
   readonly WebSocket: SocketConstructor;
   readonly reconnectMinMs: number;
   readonly reconnectMaxMs: number;
@@ -57,6 +68,8 @@ export class Connection {
   #heartbeat: Heartbeat | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #openedAt = 0;
+  /** Until then the gateway takes no more of what it last had too much of; the clock of `performance.now()`. */
+  #limitedUntil = 0;
   #maxMessageBytes = MAX_MESSAGE_BYTES;
   #ping: { id: string; sentAt: number } | undefined;
   #pings = 0;
@@ -160,6 +173,24 @@ export class Connection {
   }
 
   #open(): void {
+    const greeting = this.#options.greeter.greeting();
+    if (greeting instanceof Promise)
+      greeting.then(
+        (ready) => this.#dial(ready),
+        (error) => this.#speechless(error),
+      );
+    else this.#dial(greeting);
+  }
+
+  /** There is no greeting: the token function failed. */
+  #speechless(error: unknown): void {
+    if (this.#ending) return;
+    if (error instanceof BatonError && !error.retryable) this.close({ error, clean: false });
+    else this.#reconnect();
+  }
+
+  #dial(greeting: Greeting): void {
+    if (this.#ending) return;
     let socket: SocketLike;
     try {
       socket = new this.#options.WebSocket(this.#options.url, [SUBPROTOCOL]);
@@ -176,14 +207,16 @@ export class Connection {
       this.#options.welcomeTimeoutMs ?? WELCOME_TIMEOUT_MS,
     );
     socket.onopen = () => {
-      const hello: Hello = { type: "hello", version: PROTOCOL_VERSION, ...this.#options.hello };
+      const hello: Hello = { type: "hello", version: PROTOCOL_VERSION, ...greeting };
       socket.send(JSON.stringify(hello));
     };
     socket.onmessage = (event: { data: unknown }) => this.#receive(event.data);
     socket.onclose = (event: { code: number; reason: string }) => {
       this.#release();
-      if (shouldReconnect(event.code)) this.#reconnect();
-      else this.close({ error: closeError(event.code, event.reason), clean: false });
+      const error = closeError(event.code, event.reason);
+      if (event.code === CLOSE.rate_limited.code) this.#reconnect(this.#limitedMs());
+      else if (shouldReconnect(event.code) || this.#options.greeter.refused(error)) this.#reconnect();
+      else this.close({ error, clean: false });
     };
     // `onclose` follows and says what there is to know.
     socket.onerror = () => {};
@@ -203,15 +236,21 @@ export class Connection {
     return socket;
   }
 
-  #abandon(code: number): void {
+  #abandon(code: number, comeBackMs = 0): void {
     const socket = this.#release();
     socket?.close(code);
     // `ws` waits half a minute for the other side's goodbye; a side that does not answer sends none.
     if (socket && "terminate" in socket && typeof socket.terminate === "function") socket.terminate();
-    this.#reconnect();
+    this.#reconnect(comeBackMs);
   }
 
-  #reconnect(): void {
+  /** What is left of the last limit; closed for going over limits without a word about when: a long wait. */
+  #limitedMs(): number {
+    const leftMs = this.#limitedUntil - performance.now();
+    return leftMs > 0 ? leftMs : this.#options.reconnectMaxMs;
+  }
+
+  #reconnect(atLeastMs = 0): void {
     const wasOpen = this.isOpen;
     if (wasOpen) {
       // Only a connection that lasted proves the gateway well; one that is closed at once must not be hammered.
@@ -224,7 +263,8 @@ export class Connection {
       );
       if (this.#ending) return;
     }
-    this.#timer = setTimeout(() => this.#open(), this.#backoff.nextMs());
+    const waitMs = Math.max(this.#backoff.nextMs(), spread(atLeastMs));
+    this.#timer = setTimeout(() => this.#open(), waitMs);
   }
 
   #receive(data: unknown): void {
@@ -249,14 +289,27 @@ export class Connection {
       else if (message.type === "error") this.#refusedHello(message);
     } else if (message.type === "pong") {
       this.#pong(message);
-    } else if (message.type === "error" && message.id !== undefined) {
-      this.#pending.fail(message.id, new BatonError(message.code, message.message, message.details));
-    } else if (!("id" in message) || message.id === undefined || !this.#pending.settle(message as Answer)) {
+    } else if (message.type === "error") {
+      this.#refused(message);
+    } else if (!("id" in message) || message.id === undefined || !this.#pending.settle(message)) {
       this.#listener.message(message);
     }
   }
 
-  #welcome(message: Extract<DownMessage, { type: "welcome" }>): void {
+  #refused(message: Extract<DownMessage, { type: "error" }>): void {
+    const error = new BatonError(message.code, message.message, message.details);
+    const limited = error.code === "rate_limited";
+    if (limited) this.#limitedUntil = performance.now() + retryAfterMs(error);
+    if (message.id === undefined) this.#listener.message(message);
+    else if (!limited || !this.#pending.hold(message.id, error, () => this.#flush()))
+      this.#pending.fail(message.id, error);
+  }
+
+  #flush(): void {
+    if (this.isOpen) this.#pending.flush(this.#socketNumber, (text) => this.#socket?.send(text));
+  }
+
+  #welcome(message: Welcome): void {
     clearTimeout(this.#timer);
     this.#openedAt = performance.now();
     this.#maxMessageBytes = message.maxMessageBytes;
@@ -267,16 +320,17 @@ export class Connection {
       ping: () => this.#sendPing(),
       dead: () => this.#abandon(CLOSE.heartbeat_timeout.code),
     });
+    this.#options.greeter.welcomed(message);
     this.#listener.opened();
-    this.#pending.flush(this.#socketNumber, (text) => this.#socket?.send(text));
+    this.#flush();
     this.#listener.statusChanged(this.#status, this.#latencyMs);
   }
 
   #refusedHello(message: Extract<DownMessage, { type: "error" }>): void {
-    if (message.retryable) {
-      this.#abandon(1000);
+    const error = new BatonError(message.code, message.message, message.details);
+    if (message.retryable || this.#options.greeter.refused(error)) {
+      this.#abandon(1000, retryAfterMs(error));
     } else {
-      const error = new BatonError(message.code, message.message, message.details);
       this.close({ error, clean: false });
     }
   }

@@ -168,8 +168,9 @@ export class Follower {
   }
 
   /** The gateway ended the subscription. */
-  left(): void {
-    this.#end({ error: removed(this.#sandboxId), clean: true });
+  left(reason: "removed" | "forbidden"): void {
+    if (reason === "removed") this.#end({ error: removed(this.#sandboxId), clean: true });
+    else this.#end({ error: outOfReach(this.#sandboxId), clean: false });
   }
 
   unreadable(): void {
@@ -225,7 +226,7 @@ export class Follower {
   #refused(error: BatonError): void {
     this.#cancelJoin = undefined;
     if (!this.#connection.isOpen) return;
-    if (error.retryable) this.#retry.schedule(() => this.#join());
+    if (error.retryable) this.#retry.schedule(error, () => this.#join());
     else this.#end({ error, clean: false });
   }
 
@@ -278,6 +279,14 @@ function removed(sandboxId: string): BatonError {
   return new BatonError(
     "sandbox_not_found",
     `Sandbox ${sandboxId} was removed. Create it anew, or follow another.`,
+  );
+}
+
+function outOfReach(sandboxId: string): BatonError {
+  return new BatonError(
+    "forbidden",
+    `This client's newer token does not reach sandbox ${sandboxId}. Use one whose \`sandboxes\` name it.`,
+    { sandboxId },
   );
 }
 

@@ -1,4 +1,5 @@
 import type { DownMessage } from "../../protocol/down.ts";
+import type { BatonError } from "../../protocol/errors.ts";
 import type { Sandbox } from "../../protocol/sandbox.ts";
 import type { LobbyUpdate } from "./api.ts";
 import { Retry } from "./backoff.ts";
@@ -8,10 +9,15 @@ import { notify } from "./listeners.ts";
 /** Most sandboxes that a client holds; those beyond are left out, and `truncated` says so. */
 export const MAX_LOBBY_SANDBOXES = 10_000;
 
+interface Listener {
+  update(update: LobbyUpdate): void;
+  refused(error: BatonError): void;
+}
+
 /** All sandboxes, newest state of each, while somebody listens. */
 export class LobbyFollower {
   readonly #connection: Connection;
-  readonly #listeners = new Set<(update: LobbyUpdate) => void>();
+  readonly #listeners = new Set<Listener>();
   readonly #retry: Retry;
   #cancelJoin: (() => void) | undefined;
   #joinedHere = false;
@@ -23,12 +29,15 @@ export class LobbyFollower {
     this.#retry = new Retry(connection.reconnectMinMs, connection.reconnectMaxMs);
   }
 
-  subscribe(listener: (update: LobbyUpdate) => void): () => void {
+  subscribe(listener: (update: LobbyUpdate) => void, refused?: (error: Error) => void): () => void {
     // Wrapped: the same function may be subscribed twice.
-    const own = (update: LobbyUpdate) => listener(update);
+    const own: Listener = {
+      update: (update) => notify(() => listener(update)),
+      refused: (error) => notify(() => refused?.(error)),
+    };
     this.#listeners.add(own);
     const update = this.#update();
-    if (update) notify(() => own(update));
+    if (update) own.update(update);
     if (this.#listeners.size === 1) this.#join();
     return () => {
       if (this.#listeners.delete(own) && this.#listeners.size === 0) this.#leave();
@@ -81,7 +90,9 @@ export class LobbyFollower {
       },
       failed: (error) => {
         this.#cancelJoin = undefined;
-        if (error.retryable && this.#connection.isOpen) this.#retry.schedule(() => this.#join());
+        if (!this.#connection.isOpen) return;
+        if (error.retryable) this.#retry.schedule(error, () => this.#join());
+        else for (const listener of Array.from(this.#listeners)) listener.refused(error);
       },
     });
   }
@@ -111,7 +122,7 @@ export class LobbyFollower {
   #emit(): void {
     const update = this.#update();
     if (!update) return;
-    for (const listener of Array.from(this.#listeners)) notify(() => listener(update));
+    for (const listener of Array.from(this.#listeners)) listener.update(update);
   }
 }
 

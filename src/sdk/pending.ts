@@ -1,6 +1,14 @@
 import type { BatonError } from "../../protocol/errors.ts";
 import type { DownMessage } from "../../protocol/down.ts";
 import type { UpMessage } from "../../protocol/up.ts";
+import { retryAfterMs, spread } from "./backoff.ts";
+
+/** Longest that a call waits, all its repetitions together, for limits that it is over. */
+export const MAX_LIMITED_MS = 30_000;
+/** So often a call is repeated that was over a limit. */
+const MAX_REPEATS = 5;
+/** Where the gateway does not say when to come back. */
+const UNSAID_MS = 1_000;
 
 type WithoutId<T> = T extends { id?: string } ? Omit<T, "id"> : never;
 /** Any message that is answered by its `id`, before it has one. */
@@ -10,8 +18,8 @@ export type Answer = Extract<DownMessage, { id: string }>;
 export interface Request {
   readonly message: CallMessage;
   /**
-   * `connection`: fails when the socket goes away. `client`: is sent again on every new socket until it is answered,
-   * so the message must be safe to repeat (H6).
+   * `connection`: fails when the socket goes away. `client`: is sent again on every new socket, and where it was over a
+   * limit for the moment, until it is answered, so the message must be safe to repeat (H6).
    */
   readonly lifetime: "connection" | "client";
   /** The SDK's own, of which there are few: not refused when too many of the caller's wait. */
@@ -25,6 +33,10 @@ interface Entry {
   readonly text: string;
   /** The socket that it was last sent on. */
   sentOn: number;
+  /** Runs while the call waits because of a limit: no socket gets it meanwhile. */
+  held: ReturnType<typeof setTimeout> | undefined;
+  repeats: number;
+  limitedMs: number;
 }
 
 /** The requests without an answer, oldest first. */
@@ -40,12 +52,31 @@ export class PendingRequests {
     this.#lastId += 1;
     const id = this.#lastId.toString(36);
     const text = JSON.stringify({ ...request.message, id });
-    this.#entries.set(id, { request, text, sentOn: 0 });
+    this.#entries.set(id, { request, text, sentOn: 0, held: undefined, repeats: 0, limitedMs: 0 });
     return { id, text };
   }
 
   remove(id: string): void {
-    this.#entries.delete(id);
+    this.#take(id);
+  }
+
+  /**
+   * A call was over a limit: keeps it until it may be sent again, then calls `due`, and `flush` sends it. Returns false
+   * when it is not safe to repeat or has waited long enough: it has then to fail.
+   */
+  hold(id: string, error: BatonError, due: () => void): boolean {
+    const entry = this.#entries.get(id);
+    if (!entry || entry.request.lifetime !== "client") return false;
+    const waitMs = spread(retryAfterMs(error) || UNSAID_MS);
+    if (entry.repeats >= MAX_REPEATS || entry.limitedMs + waitMs > MAX_LIMITED_MS) return false;
+    entry.repeats += 1;
+    entry.limitedMs += waitMs;
+    entry.sentOn = 0;
+    entry.held = setTimeout(() => {
+      entry.held = undefined;
+      due();
+    }, waitMs);
+    return true;
   }
 
   markSent(id: string, socketNumber: number): void {
@@ -69,7 +100,7 @@ export class PendingRequests {
   /** Sends, in the order of the calls, what has not been sent on this socket. */
   flush(socketNumber: number, send: (text: string) => void): void {
     for (const entry of this.#entries.values()) {
-      if (entry.sentOn === socketNumber) continue;
+      if (entry.sentOn === socketNumber || entry.held !== undefined) continue;
       entry.sentOn = socketNumber;
       send(entry.text);
     }
@@ -79,14 +110,15 @@ export class PendingRequests {
   failAll(lifetime: "connection" | "all", error: (request: Request) => BatonError): void {
     for (const [id, { request }] of this.#entries) {
       if (lifetime === "connection" && request.lifetime === "client") continue;
-      this.#entries.delete(id);
+      this.#take(id);
       request.failed(error(request));
     }
   }
 
   #take(id: string): Request | undefined {
-    const request = this.#entries.get(id)?.request;
+    const entry = this.#entries.get(id);
+    clearTimeout(entry?.held);
     this.#entries.delete(id);
-    return request;
+    return entry?.request;
   }
 }

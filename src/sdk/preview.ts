@@ -154,7 +154,7 @@ export class PreviewHub {
     if (!this.#follower.joinedHere) return;
     if (error.retryable) {
       // The browser may be on its way back.
-      this.#retry.schedule(() => this.#adjust());
+      this.#retry.schedule(error, () => this.#adjust());
       return;
     }
     this.#stopped();

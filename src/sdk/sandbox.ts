@@ -6,6 +6,7 @@ import type {
   SetPrivacyParams,
   TakeControlParams,
 } from "../../protocol/control.ts";
+import type { CreateLinkBody, Link } from "../../protocol/auth.ts";
 import type { DownMessage } from "../../protocol/down.ts";
 import { BatonError } from "../../protocol/errors.ts";
 import type {
@@ -29,6 +30,7 @@ import type { Connection } from "./connection.ts";
 import type { Ending } from "./ending.ts";
 import { type Predicate, showsHandoff } from "./fences.ts";
 import { Follower } from "./follower.ts";
+import { type Caller, createLink, revokeLink } from "./http.ts";
 import { Input } from "./input.ts";
 import { notify } from "./listeners.ts";
 import type { CallMessage } from "./pending.ts";
@@ -44,8 +46,13 @@ export interface HandleContext {
   readonly connection: Connection;
   readonly streams: Streams;
   readonly clientId: string;
-  readonly name: string;
-  readonly role: Role;
+  /** Who this client is; `known` once the gateway said so, or need not. */
+  readonly me: { readonly name: string; readonly role: Role; readonly known: boolean };
+  /** Resolves at the first welcome. */
+  ready(signal: AbortSignal | undefined): Promise<void>;
+  caller(): Caller;
+  /** Called when this client becomes, or is no longer, the sandbox's controller. */
+  holds(now: boolean): void;
   /** Called once, by `close`. */
   forget(handle: Handle): void;
 }
@@ -75,6 +82,7 @@ export class Handle implements SandboxHandle {
   readonly #resume: ResumeRunner;
   /** The person whom this handle's calls last made the controller. */
   #hand: string | undefined;
+  #holds = false;
 
   constructor(context: HandleContext, sandboxId: string) {
     const { connection, streams, clientId } = context;
@@ -83,6 +91,10 @@ export class Handle implements SandboxHandle {
     this.#follower = new Follower(connection, sandboxId);
     this.#preview = new PreviewHub(connection, this.#follower, sandboxId, streams);
     this.#resume = new ResumeRunner(connection, this.#follower, clientId);
+    this.#follower.listen({
+      update: ({ sandbox }) => this.#lookWhoHolds(sandbox),
+      ended: () => this.#lookWhoHolds(undefined),
+    });
     this.input = new Input(connection, this.#follower, sandboxId, () => this.#hand);
   }
 
@@ -94,12 +106,13 @@ export class Handle implements SandboxHandle {
     return this.#handoffCall({ type: "handoff.request", ...this.#target(), ...keyed(params) }, signal);
   }
 
-  async acceptHumanHandoff({ signal, ...params }: AcceptHandoffParams & CallOptions): Promise<HandoffResult> {
-    const controller = params.controller ?? this.#context.name;
-    const message = { type: "handoff.accept", ...this.#target(), ...keyed(params), controller } as const;
-    const result = await this.#handoffCall(message, signal);
-    this.#claimed(controller);
-    return result;
+  acceptHumanHandoff({ signal, ...params }: AcceptHandoffParams & CallOptions): Promise<HandoffResult> {
+    return this.#asSomebody(params.controller, signal, async (controller) => {
+      const message = { type: "handoff.accept", ...this.#target(), ...keyed(params), controller } as const;
+      const result = await this.#handoffCall(message, signal);
+      this.#claimed(controller);
+      return result;
+    });
   }
 
   completeHumanHandoff({ signal, ...params }: CompleteHandoffParams & CallOptions): Promise<HandoffResult> {
@@ -130,48 +143,59 @@ export class Handle implements SandboxHandle {
     return this.#resume.onResume(handler);
   }
 
-  async takeControl({
-    signal,
-    ...params
-  }: Partial<TakeControlParams> & CallOptions = {}): Promise<HandoffResult> {
-    const controller = params.controller ?? this.#context.name;
-    const message = { type: "control.take", ...this.#target(), ...keyed(params), controller } as const;
-    const result = await this.#controlCall(
-      message,
-      signal,
-      ({ control }) => control.controller === controller,
-    );
-    this.#claimed(controller);
-    return result;
+  takeControl({ signal, ...params }: Partial<TakeControlParams> & CallOptions = {}): Promise<HandoffResult> {
+    return this.#asSomebody(params.controller, signal, async (controller) => {
+      const message = { type: "control.take", ...this.#target(), ...keyed(params), controller } as const;
+      const result = await this.#controlCall(
+        message,
+        signal,
+        ({ control }) => control.controller === controller,
+      );
+      this.#claimed(controller);
+      return result;
+    });
   }
 
   releaseControl({
     signal,
     ...params
   }: Partial<ReleaseControlParams> & CallOptions = {}): Promise<HandoffResult> {
-    const controller = params.controller ?? this.#driver();
-    const message = { type: "control.release", ...this.#target(), ...keyed(params), controller } as const;
-    return this.#controlCall(message, signal, ({ control }) => control.controller !== controller);
+    return this.#asSomebody(params.controller ?? this.#ownHand(), signal, (controller) => {
+      const message = { type: "control.release", ...this.#target(), ...keyed(params), controller } as const;
+      return this.#controlCall(message, signal, ({ control }) => control.controller !== controller);
+    });
   }
 
   passControl({
     signal,
     ...params
   }: Omit<PassControlParams, "controller"> & { controller?: string } & CallOptions): Promise<HandoffResult> {
-    const { to, controller = this.#driver() } = params;
-    const message = { type: "control.pass", ...this.#target(), ...keyed(params), controller } as const;
-    return this.#controlCall(message, signal, ({ control }) =>
-      to === "ai" ? control.mode === "ai" : control.controller === to,
-    );
+    const { to } = params;
+    return this.#asSomebody(params.controller ?? this.#ownHand(), signal, (controller) => {
+      const message = { type: "control.pass", ...this.#target(), ...keyed(params), controller } as const;
+      return this.#controlCall(message, signal, ({ control }) =>
+        to === "ai" ? control.mode === "ai" : control.controller === to,
+      );
+    });
   }
 
   setPrivacy({
     signal,
     ...params
   }: Omit<SetPrivacyParams, "controller"> & { controller?: string } & CallOptions): Promise<HandoffResult> {
-    const { privacy, controller = this.#driver() } = params;
-    const message = { type: "control.privacy", ...this.#target(), ...keyed(params), controller } as const;
-    return this.#controlCall(message, signal, ({ control }) => (control.privacy ?? "open") === privacy);
+    const { privacy } = params;
+    return this.#asSomebody(params.controller ?? this.#ownHand(), signal, (controller) => {
+      const message = { type: "control.privacy", ...this.#target(), ...keyed(params), controller } as const;
+      return this.#controlCall(message, signal, ({ control }) => (control.privacy ?? "open") === privacy);
+    });
+  }
+
+  createLink({ signal, ...body }: CreateLinkBody & CallOptions): Promise<{ link: Link; url: string }> {
+    return createLink(this.#context.caller(), this.sandboxId, body, signal);
+  }
+
+  revokeLink(linkId: string, { signal }: CallOptions = {}): Promise<void> {
+    return revokeLink(this.#context.caller(), this.sandboxId, linkId, signal);
   }
 
   watch({ signal }: CallOptions = {}): AsyncIterableIterator<SandboxUpdate> {
@@ -233,7 +257,7 @@ export class Handle implements SandboxHandle {
       case "browser.dialog":
         return this.#follower.dialog(message.dialog);
       case "sandbox.left":
-        return this.#follower.left();
+        return this.#follower.left(message.reason);
       case "preview.alive":
         return this.#preview.alive(message.alive, message.seq);
       case "resume.prompt":
@@ -247,23 +271,42 @@ export class Handle implements SandboxHandle {
     return { sandboxId: this.sandboxId };
   }
 
-  /** As whom this handle drives. */
-  #driver(): string {
+  /** As whom this handle drives, when that is not simply this client. */
+  #ownHand(): string | undefined {
     const controller = this.current?.sandbox.control.controller;
-    return this.#hand !== undefined && controller === this.#hand ? this.#hand : this.#context.name;
+    return controller === undefined || controller !== this.#hand ? undefined : this.#hand;
+  }
+
+  /** Calls as `controller`, by default as this client: once it knows whom its token names. */
+  #asSomebody<T>(
+    controller: string | undefined,
+    signal: AbortSignal | undefined,
+    call: (controller: string) => Promise<T>,
+  ): Promise<T> {
+    const { me } = this.#context;
+    if (controller !== undefined) return call(controller);
+    if (me.known) return call(me.name);
+    return this.#context.ready(signal).then(() => call(me.name));
   }
 
   #mayDrive({ control }: Sandbox): boolean {
     if (control.phase !== "active") return false;
     if (control.controller !== undefined && control.controller === this.#hand) return true;
-    if (PROGRAMS.has(this.#context.role)) return control.mode === "ai";
-    return control.controller === this.#context.name;
+    if (PROGRAMS.has(this.#context.me.role)) return control.mode === "ai";
+    return control.controller === this.#context.me.name;
+  }
+
+  #lookWhoHolds(sandbox: Sandbox | undefined): void {
+    const now = sandbox?.control.controller === this.#context.me.name;
+    if (now === this.#holds) return;
+    this.#holds = now;
+    this.#context.holds(now);
   }
 
   /** This handle's calls made `controller` the one who drives. Who drives as themselves is there from now on (H5). */
   #claimed(controller: string): void {
     this.#hand = controller;
-    if (controller === this.#context.name) this.#follower.follow();
+    if (controller === this.#context.me.name) this.#follower.follow();
   }
 
   async #handoffCall(message: CallMessage, signal: AbortSignal | undefined): Promise<HandoffResult> {

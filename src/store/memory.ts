@@ -2,16 +2,21 @@
 import type { Position } from "../../protocol/ids.ts";
 import type { SandboxEvent } from "../../protocol/sandbox.ts";
 import { publicView, type SandboxState } from "../core/state.ts";
+import { AuditLog } from "./audit-log.ts";
 import { Listeners } from "./listeners.ts";
+import { checkMark, Marks } from "./marks.ts";
 import { Presence } from "./presence.ts";
 import { MAX_DECISION_AGE_MS } from "./store.ts";
 import type {
+  AuditHead,
+  AuditLine,
   Catchup,
   Commit,
   CommitRecord,
   CommitResult,
   Loaded,
   LobbyChange,
+  MarksSince,
   NodeMembers,
   SandboxListener,
   Store,
@@ -35,6 +40,10 @@ export interface MemoryStoreOptions {
   /** Epoch milliseconds. Default: the system's clock. */
   readonly now?: () => number;
   readonly logLength?: number;
+  /** Marks that may stand at a time. Default 100,000. */
+  readonly maxMarks?: number;
+  /** Audit lines kept. Default 100,000. */
+  readonly auditLength?: number;
 }
 
 export class MemoryStore implements Store {
@@ -44,12 +53,16 @@ export class MemoryStore implements Store {
   readonly #rows = new Map<string, Row>();
   readonly #listeners = new Listeners();
   readonly #presence: Presence;
+  readonly #marks: Marks;
+  readonly #audit: AuditLog;
   #version = 0;
 
   constructor(options: MemoryStoreOptions = {}) {
     this.#now = options.now ?? Date.now;
     this.#logLength = options.logLength ?? LOG_LENGTH;
     this.#presence = new Presence(this.#now);
+    this.#marks = new Marks(options.maxMarks);
+    this.#audit = new AuditLog(options.auditLength);
   }
 
   async now(): Promise<number> {
@@ -156,6 +169,33 @@ export class MemoryStore implements Store {
 
   async leave(nodeId: string): Promise<void> {
     this.#presence.leave(nodeId);
+  }
+
+  async mark(id: string, value: string, until: number): Promise<string> {
+    const kept = checkMark(id, value, until);
+    const now = this.#now();
+    const standing = this.#marks.standing(id, now);
+    if (standing !== undefined || kept <= now) return standing ?? value;
+    this.#marks.dropExpired(now);
+    this.#marks.checkRoom();
+    this.#marks.keep({ id, value, until: kept, version: this.#marks.nextVersion(now) });
+    return value;
+  }
+
+  async marksSince(version: number): Promise<MarksSince> {
+    return this.#marks.since(version, this.#now());
+  }
+
+  async appendAudit(expected: AuditHead, lines: readonly AuditLine[]): Promise<boolean> {
+    return this.#audit.append(expected, lines);
+  }
+
+  async readAudit(after: number, limit: number): Promise<readonly AuditLine[]> {
+    return this.#audit.read(after, limit);
+  }
+
+  async auditHead(): Promise<AuditHead> {
+    return this.#audit.head;
   }
 
   async healthy(): Promise<boolean> {

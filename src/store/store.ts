@@ -90,6 +90,37 @@ export interface SandboxListener {
 
 export type Unsubscribe = () => void;
 
+/** Characters of a mark's id, and of its value, at the most: what is kept is bounded by this and the number of marks. */
+export const MAX_MARK_CHARACTERS = 512;
+
+/** A word that stands under a name until a time, for all nodes. */
+export interface Mark {
+  readonly id: string;
+  readonly value: string;
+  /** Epoch milliseconds by the store's clock; from then on it is as if it had never been. */
+  readonly until: number;
+}
+
+export interface MarksSince {
+  /** What to ask with the next time. 0 when there never was a mark. */
+  readonly version: number;
+  /** The version asked with is not of this store's history, as after a failover that lost writes: everything is listed. */
+  readonly reset: boolean;
+  /** In the order in which they were made. */
+  readonly marks: readonly Mark[];
+}
+
+/** The end of the audit log; `seq` 0 and `hash` "" when it is empty. */
+export interface AuditHead {
+  readonly seq: number;
+  readonly hash: string;
+}
+
+/** The store does not know what `text` says, nor whether `hash` is its. */
+export interface AuditLine extends AuditHead {
+  readonly text: string;
+}
+
 /** All methods reject with `BatonError` `unavailable` when the store cannot be reached within its time limit. */
 export interface Store {
   /** Nobody but this process can use the data: whoever else wrote to it has ended for certain. */
@@ -141,6 +172,33 @@ export interface Store {
   ): Promise<{ readonly nodes: readonly string[]; readonly fresh: boolean }>;
   /** The node ends: its announcements with it. */
   leave(nodeId: string): Promise<void>;
+
+  /**
+   * Keeps `value` under `id` until a time, unless there is one: the first one wins, and its time stands as well.
+   * Resolves, durable, to the value that stands. A call that is executed twice (a lost reply) finds its own value: one
+   * that must know whether it was first gives a value of its own. What is over already is not kept.
+   *
+   * @param until epoch milliseconds by the store's clock
+   * @throws BatonError `too_many` { limit: "marks" } when as many as there may be have not expired;
+   *   `invalid_message` when `id` or `value` is longer than `MAX_MARK_CHARACTERS`
+   */
+  mark(id: string, value: string, until: number): Promise<string>;
+  /**
+   * What was marked after `version` and has not expired; everything for 0. Cheap when there is nothing new. A caller
+   * that is told of a `reset` marks again what it knows. A version from very long ago may count as of another history.
+   */
+  marksSince(version: number): Promise<MarksSince>;
+
+  /**
+   * Appends to the one audit log, all lines or none, only when its end is `expected`. `false`: it is not, somebody else's
+   * lines came first, or, after a lost reply, these. The newest lines are kept, the oldest leave.
+   *
+   * @param lines numbered from `expected.seq + 1` on
+   */
+  appendAudit(expected: AuditHead, lines: readonly AuditLine[]): Promise<boolean>;
+  /** At most `limit` lines with numbers above `after`, in order, from the oldest that is kept. */
+  readAudit(after: number, limit: number): Promise<readonly AuditLine[]>;
+  auditHead(): Promise<AuditHead>;
 
   /** Whether a commit would work now and its events would reach this node's subscribers, for `/readyz`. */
   healthy(): Promise<boolean>;

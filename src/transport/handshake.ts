@@ -1,28 +1,74 @@
 /** Reading and refusing WebSocket handshakes, which no HTTP response object exists for. */
-import { STATUS_CODES } from "node:http";
+import { STATUS_CODES, type IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { BatonError } from "../../protocol/errors.ts";
-import { problemOf } from "../core/problem.ts";
+import { problemHeaders, problemOf } from "../core/problem.ts";
+import { HANDSHAKE_HEADERS, MAX_HEADERS, TOKEN_PROTOCOL, type Handshake } from "./transport.ts";
 
 /** Undefined for targets such as `//`, which are no address: whoever sends one must not end the process. */
-export function targetOf(target = "/"): URL | undefined {
+export function handshakeOf(request: IncomingMessage): Handshake | undefined {
   const base = "http://gateway";
-  return URL.canParse(target, base) ? new URL(target, base) : undefined;
+  const target = request.url ?? "/";
+  if (!URL.canParse(target, base)) return undefined;
+  const { pathname, searchParams } = new URL(target, base);
+  const headers: Record<string, string> = {};
+  for (const name of HANDSHAKE_HEADERS) {
+    const value = request.headers[name];
+    if (value !== undefined) headers[name] = String(value);
+  }
+  const protocols = request.headers["sec-websocket-protocol"]?.split(",").map((offer) => offer.trim());
+  return {
+    path: pathname,
+    query: searchParams,
+    remoteAddress: addressOf(request),
+    headers,
+    protocols: protocols ?? [],
+  };
+}
+
+export function addressOf(request: IncomingMessage): string {
+  return request.socket.remoteAddress ?? "unknown";
+}
+
+/** Clients fail a handshake that answers none of their subprotocols: the first one that may be repeated. */
+export function firstProtocol(offered: Iterable<string>): string | undefined {
+  for (const offer of offered) if (!offer.startsWith(TOKEN_PROTOCOL)) return offer;
+  return undefined;
+}
+
+export function hasTooManyHeaders(request: IncomingMessage): boolean {
+  return request.rawHeaders.length > 2 * MAX_HEADERS;
+}
+
+/**
+ * What follows an upgrade is read as WebSocket frames, while a proxy in front would take it for a body: the two must
+ * not see different requests.
+ */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || (headers["content-length"] ?? "0") !== "0";
 }
 
 /** Answers with the error's status and problem document, and hangs up. */
 export function refuse(stream: Duplex, error: BatonError): void {
   const problem = problemOf(error);
-  const headers = {
-    "Content-Type": "application/problem+json",
-    ...(problem.status === 503 && { "Retry-After": "1" }),
-  };
-  answer(stream, problem.status, headers, JSON.stringify(problem));
+  answer(stream, problem.status, problemHeaders(problem), JSON.stringify(problem));
 }
 
-/** Answers bytes that are no HTTP. */
-export function refuseGarbage(stream: Duplex): void {
-  answer(stream, 400, {}, "");
+/** Answers what is no request that could be answered with a problem document, and hangs up. */
+export function refuseGarbage(stream: Duplex, status: GarbageStatus): void {
+  answer(stream, status, {}, "");
+}
+
+export type GarbageStatus = 400 | 408 | 413 | 431;
+const GARBAGE: Readonly<Record<string, GarbageStatus>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
+  HPE_HEADER_OVERFLOW: 431,
+};
+
+/** The status for what Node's parser could not read. */
+export function garbageStatus(error: Error & { readonly code?: string }): GarbageStatus {
+  return GARBAGE[error.code ?? ""] ?? 400;
 }
 
 /** The answer to a handshake that comes too late. */
@@ -36,8 +82,8 @@ function answer(stream: Duplex, status: number, headers: Record<string, string>,
   stream.once("finish", () => stream.destroy());
   const lines = Object.entries({
     ...headers,
-    Connection: "close",
-    "Content-Length": Buffer.byteLength(body),
+    connection: "close",
+    "content-length": Buffer.byteLength(body),
   }).map(([name, value]) => `${name}: ${value}\r\n`);
   stream.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join("")}\r\n${body}`);
 }

@@ -2,7 +2,7 @@
  * What the gateway needs of a socket server. It moves text up and text and frames down, and bytes both ways through
  * pipes; it knows neither messages nor sandboxes. Every implementation passes `test/contract/transport.ts`.
  */
-import type { CloseReason } from "../../protocol/errors.ts";
+import type { BatonError, CloseReason } from "../../protocol/errors.ts";
 
 /** One client's connection. After its `closed` was called every method does nothing. */
 export interface Socket {
@@ -70,12 +70,26 @@ export interface PipeHandler {
   closed(): void;
 }
 
-export interface PipeRequest {
+/** What a peer said when it asked for a socket or a pipe. All of it is the peer's word, but `remoteAddress`. */
+export interface Handshake {
   /** Path of the request, without query. */
   readonly path: string;
   readonly query: URLSearchParams;
+  /** The connection's other end: a proxy's, behind one. */
   readonly remoteAddress: string;
+  /**
+   * By lower-case name, those of `HANDSHAKE_HEADERS` that were sent. One that came more than once has its first value,
+   * or all of them joined by commas.
+   */
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  /** The subprotocols that it offers, in its order, those that carry a token included. */
+  readonly protocols: readonly string[];
 }
+
+export const HANDSHAKE_HEADERS = ["origin", "host", "authorization", "x-forwarded-for", "forwarded"] as const;
+
+/** A subprotocol that starts so is a secret on its way in: it is never chosen, so that no answer repeats it. */
+export const TOKEN_PROTOCOL = "baton.token.";
 
 /** What was made ready for a pipe. Exactly one of the two is called, once. They must not throw. */
 export interface Opening {
@@ -94,7 +108,7 @@ export interface PipeOptions {
    * `signal` aborts when nobody waits for the answer any more. It only saves time: what `open` resolves to all the
    * same is abandoned. It must settle, since the connection waits for it as long as its peer does.
    */
-  readonly open: (request: PipeRequest, signal: AbortSignal) => Promise<Opening | null>;
+  readonly open: (handshake: Handshake, signal: AbortSignal) => Promise<Opening | null>;
   /** A larger message closes the pipe with 1009, one in pieces of less than 1 KiB on average with 1008. */
   readonly maxMessageBytes: number;
 }
@@ -103,14 +117,39 @@ export interface RequestInfo {
   readonly remoteAddress: string;
 }
 
+/** How long a peer may take to ask. Both count from the request's first byte; a new connection's first one from its start. */
+export interface RequestTimes {
+  /**
+   * Until the head is there. Answered with 408, and the connection ended. Prevents that a few peers who dribble, or say
+   * nothing at all, hold every connection (slow loris).
+   */
+  readonly headersMs: number;
+  /** Until the body is there too, at least `headersMs`. */
+  readonly requestMs: number;
+}
+
+export const REQUEST_TIMES: RequestTimes = { headersMs: 10_000, requestMs: 30_000 };
+
+/** Size of a request's head beyond which it is answered with 431: an honest one with a token has a tenth. */
+export const MAX_HEADER_BYTES = 16_384;
+/** Header fields beyond which a request is answered with 431: the cheapest way to make a server work for little. */
+export const MAX_HEADERS = 100;
+
 export interface TransportOptions {
   /** Answers every HTTP request that is not an upgrade. */
   readonly fetch: (request: Request, info: RequestInfo) => Response | Promise<Response>;
   readonly socketPath: string;
   readonly subprotocol: string;
-  /** Whether a page of this origin may connect. Programs send none. */
-  readonly originAllowed: (origin: string, host: string | undefined) => boolean;
-  readonly onSocket: (socket: Socket) => SocketHandler;
+  /**
+   * Asked once for every handshake, of sockets and of pipes, before anything else is done for it. An error refuses it
+   * with its status and its problem document. Must not throw and not block.
+   */
+  readonly admit: (handshake: Handshake) => BatonError | undefined;
+  /** Asked for every TCP connection; one that is refused is dropped without a word. Default: all are taken. */
+  readonly admitConnection?: (remoteAddress: string) => boolean;
+  /** Called once for every connection that was taken, whatever became of it. */
+  readonly connectionClosed?: (remoteAddress: string) => void;
+  readonly onSocket: (socket: Socket, handshake: Handshake) => SocketHandler;
   /** Sockets on other paths. Default: none, they answer 404. */
   readonly pipes?: PipeOptions;
   /** A larger message closes the socket with 1009. Pipes have their own limit. */
@@ -122,6 +161,8 @@ export interface TransportOptions {
    * byte is a sign of life, a paused one is not counted, and a ping behind a message that is still leaving gets 20 beats.
    */
   readonly heartbeatMs: number;
+  /** Default: `REQUEST_TIMES`. */
+  readonly times?: RequestTimes;
 }
 
 export interface Address {

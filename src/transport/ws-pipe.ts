@@ -3,8 +3,8 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocket, type WebSocketServer } from "ws";
 import { BatonError, type CloseReason } from "../../protocol/errors.ts";
-import { refuse, shuttingDown } from "./handshake.ts";
-import type { Opening, Pipe, PipeHandler, PipeOptions } from "./transport.ts";
+import { addressOf, firstProtocol, refuse, shuttingDown } from "./handshake.ts";
+import type { Handshake, Opening, Pipe, PipeHandler, PipeOptions } from "./transport.ts";
 import { closeWith, webSocketServer } from "./ws-server.ts";
 
 /** Beats without a sign of life after which a peer is taken for gone. */
@@ -34,8 +34,8 @@ export class WsPipes {
     this.#options = options;
     this.#opened = opened;
     const pieces = Math.max(MIN_PIECES, Math.ceil(options.maxMessageBytes / SMALLEST_PIECE_BYTES));
-    // Of subprotocols, which nobody needs here, it picks the first: clients fail a handshake that answers none.
     this.#server = webSocketServer({
+      handleProtocols: (offered) => firstProtocol(offered) ?? false,
       maxPayload: options.maxMessageBytes,
       maxBufferedChunks: pieces,
       maxFragments: pieces,
@@ -43,7 +43,7 @@ export class WsPipes {
   }
 
   /** Never rejects, as long as the opening's methods don't throw. */
-  async upgrade(request: IncomingMessage, stream: Duplex, head: Buffer, target: URL): Promise<void> {
+  async upgrade(request: IncomingMessage, stream: Duplex, head: Buffer, handshake: Handshake): Promise<void> {
     const leaving = new AbortController();
     const leave = (): void => {
       leaving.abort();
@@ -56,14 +56,10 @@ export class WsPipes {
     // Half a goodbye is a whole one before the handshake: without its other half nothing can follow.
     stream.once("end", leave).once("close", leave);
     this.#waiting.add(shutDown);
-    const remoteAddress = request.socket.remoteAddress ?? "unknown";
     let opening: Opening | null = null;
     let refusal: BatonError | undefined;
     try {
-      opening = await this.#options.open(
-        { path: target.pathname, query: target.searchParams, remoteAddress },
-        leaving.signal,
-      );
+      opening = await this.#options.open(handshake, leaving.signal);
     } catch (error) {
       refusal = error instanceof BatonError ? error : failed();
     }
@@ -71,7 +67,7 @@ export class WsPipes {
     this.#waiting.delete(shutDown);
 
     if (leaving.signal.aborted) return opening?.abandon();
-    if (!opening) return refuse(stream, refusal ?? nothingAt(target.pathname));
+    if (!opening) return refuse(stream, refusal ?? nothingAt(handshake.path));
     let accepted = false;
     this.#server.handleUpgrade(request, stream, head, (ws) => {
       accepted = true;
@@ -106,7 +102,7 @@ export class WsPipe implements Pipe {
     this.#ws = ws;
     this.#connection = request.socket;
     this.#bytesRead = request.socket.bytesRead;
-    this.remoteAddress = request.socket.remoteAddress ?? "unknown";
+    this.remoteAddress = addressOf(request);
   }
 
   attach(handler: PipeHandler): void {

@@ -1,17 +1,41 @@
 /** The default transport: Node's HTTP server and `ws`. */
 import { createServer, type IncomingMessage, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket as Connection } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
 import { WebSocket, type WebSocketServer } from "ws";
 import { BatonError, type CloseReason } from "../../protocol/errors.ts";
-import { refuse, refuseGarbage, shuttingDown, targetOf } from "./handshake.ts";
-import type { Address, Socket, SocketHandler, Transport, TransportOptions } from "./transport.ts";
+import {
+  addressOf,
+  firstProtocol,
+  garbageStatus,
+  handshakeOf,
+  hasBody,
+  hasTooManyHeaders,
+  refuse,
+  refuseGarbage,
+  shuttingDown,
+} from "./handshake.ts";
+import {
+  MAX_HEADER_BYTES,
+  REQUEST_TIMES,
+  type Address,
+  type Handshake,
+  type Socket,
+  type SocketHandler,
+  type Transport,
+  type TransportOptions,
+} from "./transport.ts";
 import { WsPipes, type WsPipe } from "./ws-pipe.ts";
 import { closeWith, webSocketServer } from "./ws-server.ts";
 
 /** Longest a shutdown waits for peers to say goodbye. */
 const SHUTDOWN_MS = 2_000;
+/**
+ * How often Node looks for requests that take too long. Its own 30 s would let one take four times what it may; looking
+ * costs nothing that could be measured.
+ */
+const MAX_CHECK_MS = 1_000;
 
 export class WsTransport implements Transport {
   readonly #options: TransportOptions;
@@ -19,8 +43,9 @@ export class WsTransport implements Transport {
   readonly #sockets: WebSocketServer;
   readonly #pipes: WsPipes | undefined;
   readonly #open = new Set<WsSocket | WsPipe>();
+  readonly #connections = new Set<Connection>();
   #heartbeat: NodeJS.Timeout | undefined;
-  #allTold = (): void => {};
+  #toldOne = (): void => {};
 
   constructor(options: TransportOptions) {
     this.#options = options;
@@ -29,24 +54,34 @@ export class WsTransport implements Transport {
         options.fetch(request, { remoteAddress: addressOf((env as { incoming: IncomingMessage }).incoming) }),
       { overrideGlobalObjects: false },
     );
+    const { headersMs, requestMs } = options.times ?? REQUEST_TIMES;
     this.#http = createServer(
-      { requestTimeout: 30_000, headersTimeout: 10_000, maxHeaderSize: 16_384 },
+      {
+        headersTimeout: headersMs,
+        requestTimeout: requestMs,
+        connectionsCheckingInterval: Math.min(MAX_CHECK_MS, Math.ceil(headersMs / 4)),
+        maxHeaderSize: MAX_HEADER_BYTES,
+      },
       (request, response) => {
+        if (hasTooManyHeaders(request)) return void response.writeHead(431, { connection: "close" }).end();
         void listener(request, response);
       },
     );
+    // Node would leave out what is beyond its limit: a body could come without the header that says how long it is.
+    this.#http.maxHeadersCount = 0;
+    this.#http.prependListener("connection", (connection) => this.#connected(connection));
     this.#sockets = webSocketServer({
       maxPayload: options.maxMessageBytes,
       // A stranger's first offer is taken and the socket closed after: a page can read a close code, not an HTTP
       // status, and it fails a handshake that answers none of its offers.
       handleProtocols: (offered) =>
-        offered.has(options.subprotocol) ? options.subprotocol : ([...offered][0] ?? false),
+        offered.has(options.subprotocol) ? options.subprotocol : (firstProtocol(offered) ?? false),
     });
     this.#pipes = options.pipes && new WsPipes(options.pipes, (ws, pipe) => this.#track(ws, pipe));
     this.#http.on("upgrade", (request: IncomingMessage, stream: Duplex, head: Buffer) =>
       this.#upgrade(request, stream, head),
     );
-    this.#http.on("clientError", (_error, stream) => refuseGarbage(stream));
+    this.#http.on("clientError", (error, stream) => refuseGarbage(stream, garbageStatus(error)));
   }
 
   get connections(): number {
@@ -71,10 +106,12 @@ export class WsTransport implements Transport {
   async close(): Promise<void> {
     clearInterval(this.#heartbeat);
     const closed = new Promise<void>((resolve) => this.#http.close(() => resolve()));
-    // The last connection is gone a moment before its handler is told.
+    // The last connection is gone a moment before those who care are told.
     const told = new Promise<void>((resolve) => {
-      this.#allTold = resolve;
-      if (this.#open.size === 0) resolve();
+      this.#toldOne = () => {
+        if (this.#connections.size === 0 && this.#open.size === 0) resolve();
+      };
+      this.#toldOne();
     });
     this.#pipes?.shutDown();
     for (const connection of this.#open) connection.close("going_away");
@@ -86,32 +123,52 @@ export class WsTransport implements Transport {
     clearTimeout(cut);
   }
 
-  #upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
-    stream.on("error", () => stream.destroy());
-    const { origin, host } = request.headers;
-    const target = targetOf(request.url);
-    const forMessages = target?.pathname === this.#options.socketPath;
-    // A connection from before the shutdown: nobody would tell its socket to go.
-    if (!this.#http.listening) return refuse(stream, shuttingDown());
-    if (!target || !(forMessages || this.#pipes)) {
-      const advice = `Connect to ${this.#options.socketPath}.`;
-      return refuse(stream, new BatonError("not_found", `No socket is served at this address. ${advice}`));
-    }
-    if (origin !== undefined && !this.#options.originAllowed(origin, host)) {
-      const advice = "Open the page from the gateway's own address.";
-      return refuse(stream, new BatonError("forbidden", `Pages of ${origin} may not connect. ${advice}`));
-    }
-    if (forMessages) this.#sockets.handleUpgrade(request, stream, head, (ws) => this.#accept(ws, request));
-    else void this.#pipes?.upgrade(request, stream, head, target);
+  #connected(connection: Connection): void {
+    const { admitConnection, connectionClosed } = this.#options;
+    // Gone already when it has none.
+    const address = connection.remoteAddress ?? "unknown";
+    if (admitConnection && !admitConnection(address)) return void connection.destroy();
+    this.#connections.add(connection);
+    connection.once("close", () => {
+      this.#connections.delete(connection);
+      connectionClosed?.(address);
+      this.#toldOne();
+    });
   }
 
-  #accept(ws: WebSocket, request: IncomingMessage): void {
-    const socket = new WsSocket(ws, addressOf(request), this.#options.maxBufferedBytes);
+  #upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    stream.on("error", () => stream.destroy());
+    // A connection from before the shutdown: nobody would tell its socket to go.
+    if (!this.#http.listening) return refuse(stream, shuttingDown());
+    if (hasTooManyHeaders(request)) return refuseGarbage(stream, 431);
+    const handshake = handshakeOf(request);
+    if (!handshake) return refuse(stream, this.#nothingHere());
+    const refusal = this.#options.admit(handshake);
+    if (refusal) return refuse(stream, refusal);
+    if (hasBody(request)) {
+      return refuse(
+        stream,
+        new BatonError("invalid_message", "A handshake has no body. Send it without one."),
+      );
+    }
+    if (handshake.path === this.#options.socketPath) {
+      this.#sockets.handleUpgrade(request, stream, head, (ws) => this.#accept(ws, handshake));
+    } else if (this.#pipes) void this.#pipes.upgrade(request, stream, head, handshake);
+    else refuse(stream, this.#nothingHere());
+  }
+
+  #nothingHere(): BatonError {
+    const advice = `Connect to ${this.#options.socketPath}.`;
+    return new BatonError("not_found", `No socket is served at this address. ${advice}`);
+  }
+
+  #accept(ws: WebSocket, handshake: Handshake): void {
+    const socket = new WsSocket(ws, handshake.remoteAddress, this.#options.maxBufferedBytes);
     this.#track(ws, socket);
     if (ws.protocol !== this.#options.subprotocol) {
       return socket.close("unsupported_version", `offer the subprotocol ${this.#options.subprotocol}`);
     }
-    socket.attach(this.#options.onSocket(socket));
+    socket.attach(this.#options.onSocket(socket, handshake));
   }
 
   #track(ws: WebSocket, connection: WsSocket | WsPipe): void {
@@ -120,7 +177,7 @@ export class WsTransport implements Transport {
       this.#open.delete(connection);
       if (this.#open.size > 0 || this.#http.listening) return;
       this.#http.closeAllConnections();
-      this.#allTold();
+      this.#toldOne();
     });
     // `ws` closes with 1009, 1007 or 1002 by itself; the error event must have a listener all the same.
     ws.on("error", () => {});
@@ -181,8 +238,4 @@ class WsSocket implements Socket {
     this.#missedBeats += 1;
     this.#ws.ping();
   }
-}
-
-function addressOf(request: IncomingMessage): string {
-  return request.socket.remoteAddress ?? "unknown";
 }

@@ -17,7 +17,9 @@ import {
   watch,
   watchLobby,
 } from "./store-support.ts";
+import { describeAudit } from "./store-audit.ts";
 import { describeEvents } from "./store-events.ts";
+import { describeMarks } from "./store-marks.ts";
 import { describeNodes } from "./store-nodes.ts";
 
 export interface StoreHarness {
@@ -34,8 +36,15 @@ export interface StoreHarness {
   readonly recordsForgetAfter: number;
   /** At least this many keys are known. */
   readonly recordsKeep: number;
+  /** So many marks may stand at a time. */
+  readonly maxMarks: number;
+  /** So many audit lines are kept. */
+  readonly auditKeeps: number;
   readonly close: () => Promise<void>;
 }
+
+/** Small, so that they are reached soon; options of every store. */
+export const BOUNDS = { maxMarks: 30, auditLength: 50 };
 
 const HOUR_MS = 3_600_000;
 
@@ -361,6 +370,8 @@ export function describeStoreContract(name: string, factory: () => Promise<Store
 
     describeEvents(() => harness);
     describeNodes(() => harness);
+    describeMarks(() => harness);
+    describeAudit(() => harness);
 
     describe("remove", () => {
       it("removes everything once and tells those who watch", async () => {

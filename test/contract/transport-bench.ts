@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { expect, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
+import { BatonError } from "../../protocol/errors.ts";
 import type { Socket, SocketHandler, Transport, TransportOptions } from "../../src/transport/transport.ts";
 import { Inbox, within } from "../support/inbox.ts";
 import { TcpPeer } from "../support/tcp-peer.ts";
@@ -120,7 +121,10 @@ export function starter(create: TransportFactory): Start {
       fetch: () => new Response("nothing here", { status: 404 }),
       socketPath: PATH,
       subprotocol: PROTOCOL,
-      originAllowed: (origin) => origin === ALLOWED_ORIGIN,
+      admit: ({ headers: { origin } }) =>
+        origin === undefined || origin === ALLOWED_ORIGIN
+          ? undefined
+          : new BatonError("forbidden", `Pages of ${origin} may not connect.`, { origin }),
       onSocket: (socket) => {
         const one = new Served(socket, echo);
         served.put(one);

@@ -2,11 +2,11 @@
 import { once } from "node:events";
 import { expect, onTestFinished } from "vitest";
 import type {
+  Handshake,
   Opening,
   Pipe,
   PipeHandler,
   PipeOptions,
-  PipeRequest,
   TransportOptions,
 } from "../../src/transport/transport.ts";
 import { Inbox, within } from "../support/inbox.ts";
@@ -50,7 +50,7 @@ export class PipeEnd implements PipeHandler {
 
 /** A handshake that a test answers when it likes. */
 export interface Asked {
-  readonly request: PipeRequest;
+  readonly request: Handshake;
   readonly signal: AbortSignal;
   readonly resolve: (opening: Opening | null) => void;
   readonly reject: (error: unknown) => void;

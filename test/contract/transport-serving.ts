@@ -116,7 +116,7 @@ export function describeServing(start: Start, create: TransportFactory): void {
         fetch: () => new Response(),
         socketPath: PATH,
         subprotocol: PROTOCOL,
-        originAllowed: () => true,
+        admit: () => undefined,
         onSocket: (socket) => new Served(socket, false),
         maxMessageBytes: 1,
         maxBufferedBytes: 1,

@@ -17,6 +17,8 @@ import {
   starter,
   type TransportFactory,
 } from "./transport-bench.ts";
+import { describeAdmission } from "./transport-admission.ts";
+import { describeHostilePeers } from "./transport-hostile.ts";
 import { describePipeHandshakes } from "./transport-pipe-handshakes.ts";
 import { describePipes } from "./transport-pipes.ts";
 import { describeServing } from "./transport-serving.ts";
@@ -309,5 +311,7 @@ export function describeTransportContract(name: string, create: TransportFactory
     describePipes(start);
     describePipeHandshakes(start);
     describeServing(start, create);
+    describeAdmission(start);
+    describeHostilePeers(start);
   });
 }

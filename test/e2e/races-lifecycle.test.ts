@@ -2,11 +2,12 @@
 import { describe, expect, it, vi } from "vitest";
 import { BrowserError, type BrowserProvider, type LaunchedBrowser } from "../../src/browser/browser.ts";
 import { FakeBrowserProvider } from "../../src/browser/fake.ts";
+import { OPEN_GRANT } from "../../src/core/access.ts";
 import { startGateway } from "../support/gateway.ts";
 import { startLoggedGateway } from "../support/logged-gateway.ts";
 import { SteeredStore } from "../support/steered-store.ts";
 
-const BY = { name: "ann", role: "admin" } as const;
+const BY = { name: "ann", role: "admin", grant: OPEN_GRANT, address: "127.0.0.1" } as const;
 const LAUNCH = { launch: true } as const;
 
 /** Keeps what it started, and how it went on; a launch is done when the test lets it. */

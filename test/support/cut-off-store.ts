@@ -36,6 +36,11 @@ export class CutOffStore implements Store {
   readonly announce: Store["announce"] = (...args) => this.#ask((store) => store.announce(...args));
   readonly roster: Store["roster"] = (...args) => this.#ask((store) => store.roster(...args));
   readonly beat: Store["beat"] = (...args) => this.#ask((store) => store.beat(...args));
+  readonly mark: Store["mark"] = (...args) => this.#ask((store) => store.mark(...args));
+  readonly marksSince: Store["marksSince"] = (...args) => this.#ask((store) => store.marksSince(...args));
+  readonly appendAudit: Store["appendAudit"] = (...args) => this.#ask((store) => store.appendAudit(...args));
+  readonly readAudit: Store["readAudit"] = (...args) => this.#ask((store) => store.readAudit(...args));
+  readonly auditHead: Store["auditHead"] = () => this.#ask((store) => store.auditHead());
   readonly leave: Store["leave"] = (...args) => this.#ask((store) => store.leave(...args));
 
   async subscribe(sandboxId: string, listener: SandboxListener): Promise<Unsubscribe> {

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ConfigError, readConfig, type Config } from "../../src/config.ts";
+import { DEFAULT_LIMITS } from "../../src/limits/settings.ts";
+import { keyPair } from "../support/tokens.ts";
 
 const DEFAULTS: Config = {
   host: "127.0.0.1",
@@ -11,7 +13,13 @@ const DEFAULTS: Config = {
   heartbeatMs: 15_000,
   store: { kind: "local" },
   dataDir: ".baton",
+  allowedOrigins: [],
+  frameAncestors: ["'self'"],
+  cdpTargets: "*",
+  navigationTargets: "*",
 };
+const SECRET = "0123456789abcdef0123456789abcdef";
+const RULES = { good: ["public", "none", "10.0.0.0/8, *.internal:9222"], bad: ["10.0.0.0/99", "http://x"] };
 
 function linesOf(env: Record<string, string | undefined>): readonly string[] {
   try {
@@ -30,7 +38,8 @@ const VARIABLES: Record<
 > = {
   BATON_HOST: {
     good: [
-      ["0.0.0.0", { host: "0.0.0.0" }],
+      ["localhost", { host: "localhost" }],
+      ["127.0.0.2", { host: "127.0.0.2" }],
       ["::1", { host: "::1" }],
     ],
     bad: [],
@@ -62,6 +71,32 @@ const VARIABLES: Record<
       ["http://10.0.0.1:7070/live/", { publicUrl: "http://10.0.0.1:7070/live" }],
     ],
     bad: ["baton.example", "ftp://baton.example", "javascript:alert(1)", "/", " "],
+  },
+  BATON_ALLOWED_ORIGINS: {
+    good: [
+      ["https://app.example", { allowedOrigins: ["https://app.example"] }],
+      [
+        "https://a.example, http://b.example:81",
+        { allowedOrigins: ["https://a.example", "http://b.example:81"] },
+      ],
+    ],
+    bad: ["app.example", "https://app.example/", "https://app.example/x", "*", "null"],
+  },
+  BATON_FRAME_ANCESTORS: {
+    good: [["'self', https://app.example", { frameAncestors: ["'self'", "https://app.example"] }]],
+    bad: ["*; script-src *", "app.example", "'unsafe-inline'"],
+  },
+  BATON_LIMITS: {
+    good: [["socketsPerAddress=5", { limits: { ...DEFAULT_LIMITS, socketsPerAddress: 5 } }]],
+    bad: ["sockets=5", "socketsPerAddress=-1", "socketsPerAddress"],
+  },
+  BATON_CDP_TARGETS: {
+    good: RULES.good.map((rule) => [rule, { cdpTargets: rule }] as const),
+    bad: RULES.bad,
+  },
+  BATON_NAVIGATION_TARGETS: {
+    good: RULES.good.map((rule) => [rule, { navigationTargets: rule }] as const),
+    bad: RULES.bad,
   },
   BATON_CHROMIUM: { good: [["/opt/chrome", { chromium: "/opt/chrome" }]], bad: [] },
   BATON_LOG_LEVEL: {
@@ -166,5 +201,81 @@ describe("readConfig", () => {
     expect(linesOf({ BATON_: "1" })).toHaveLength(1);
     expect(linesOf({ BATON___PROTO__: "1" })).toHaveLength(1);
     expect(readConfig({ BATON_POTR: "" })).toEqual(DEFAULTS);
+  });
+});
+
+describe("tokens", () => {
+  const SECURED = { cdpTargets: "public", navigationTargets: "public", auth: { secrets: [SECRET] } };
+
+  it("are asked for once there is a secret; addresses inside are then out of reach", () => {
+    expect(readConfig({ BATON_SECRET: SECRET })).toEqual({ ...DEFAULTS, ...SECURED });
+    const open = readConfig({ BATON_SECRET: SECRET, BATON_HOST: "0.0.0.0" });
+    expect(open).toEqual({ ...DEFAULTS, ...SECURED, host: "0.0.0.0" });
+    const demo = readConfig({ BATON_SECRET: SECRET, BATON_DEMO: "1" });
+    expect(demo.navigationTargets).toBe("public,loopback");
+  });
+
+  it("may be signed with one of several secrets while one is replaced", () => {
+    const other = SECRET.toUpperCase();
+    expect(readConfig({ BATON_SECRET: `${SECRET}, ${other}` }).auth?.secrets).toEqual([SECRET, other]);
+  });
+
+  it.each(["0.0.0.0", "::", "192.168.1.1", "baton.example", "127.0.0.1.example"])(
+    "without a secret nobody else may connect: BATON_HOST=%s is refused",
+    (host) => {
+      expect(linesOf({ BATON_HOST: host })[0]).toMatch(/^BATON_HOST=.*Set BATON_SECRET/);
+    },
+  );
+
+  it.each(["short", ",", `${SECRET},short`, " "])(
+    "a bad secret is refused, and not repeated: %j",
+    (secret) => {
+      const [line = ""] = linesOf({ BATON_SECRET: secret });
+      expect(line).toMatch(/^BATON_SECRET cannot be used: .* Correct it or unset it\.$/);
+      expect(line).not.toContain(SECRET);
+      expect(line).not.toContain("short");
+    },
+  );
+
+  it("of others need a secret and an audience beside their keys", () => {
+    const { publicPem } = keyPair();
+    const keys = { BATON_PUBLIC_KEYS: publicPem };
+    expect(linesOf(keys)[0]).toContain("BATON_PUBLIC_KEYS needs BATON_SECRET");
+    expect(linesOf({ BATON_JWKS_URL: "https://id.example/keys" })[0]).toContain(
+      "BATON_JWKS_URL needs BATON_SECRET",
+    );
+    expect(linesOf({ ...keys, BATON_SECRET: SECRET })[0]).toContain("BATON_JWT_AUDIENCE");
+    const all = {
+      ...keys,
+      BATON_SECRET: SECRET,
+      BATON_JWT_AUDIENCE: "baton",
+      BATON_JWT_ISSUER: "https://id.example",
+    };
+    expect(readConfig(all).auth).toEqual({
+      secrets: [SECRET],
+      publicKeys: publicPem,
+      audience: "baton",
+      issuer: "https://id.example",
+    });
+    // As a compose file holds it: on one line.
+    expect(
+      readConfig({ ...all, BATON_PUBLIC_KEYS: publicPem.replaceAll("\n", "\\n") }).auth?.publicKeys,
+    ).toBe(publicPem);
+    expect(linesOf({ ...all, BATON_PUBLIC_KEYS: "nonsense" })[0]).toContain(
+      "BATON_PUBLIC_KEYS cannot be used",
+    );
+  });
+
+  it("take no keys from a server that somebody in between could pretend to be", () => {
+    const env = { BATON_SECRET: SECRET, BATON_JWT_AUDIENCE: "baton" };
+    expect(linesOf({ ...env, BATON_JWKS_URL: "http://id.example/keys" })[0]).toContain("https address");
+    const local = readConfig({ ...env, BATON_JWKS_URL: "http://127.0.0.1:9/keys" });
+    expect(local.auth?.jwksUrl).toBe("http://127.0.0.1:9/keys");
+  });
+
+  it("proxies are believed when they are named", () => {
+    const { trustedProxies } = readConfig({ BATON_TRUSTED_PROXIES: "10.0.0.0/8" });
+    expect([trustedProxies?.has("10.1.2.3"), trustedProxies?.has("11.1.2.3")]).toEqual([true, false]);
+    expect(linesOf({ BATON_TRUSTED_PROXIES: "0.0.0.0/0" })[0]).toContain("everybody");
   });
 });

@@ -1,11 +1,16 @@
 import { useSignal } from "@preact/signals";
 import { initials } from "../lib/names.ts";
 import { confirmName, myName, nameUnconfirmed, setName } from "../state/name.ts";
+import { identity } from "../state/connection.ts";
+import { signOut } from "../state/credential.ts";
 import { showToast } from "../state/toasts.ts";
 
 /** The person's name, to be read and changed in place. Says what it is for until it was touched once. */
 export function NameField({ locked }: { locked?: string | undefined }) {
   const draft = useSignal<string | undefined>(undefined);
+  const known = identity.value;
+  if (known?.grant !== undefined)
+    return <GivenName name={known.name} byLink={known.grant.link !== undefined} />;
   const name = myName.value;
 
   const commit = (): void => {
@@ -45,5 +50,24 @@ export function NameField({ locked }: { locked?: string | undefined }) {
         onKeyDown={onKeyDown}
       />
     </label>
+  );
+}
+
+/** With a token the name is the token's. */
+function GivenName({ name, byLink }: { name: string; byLink: boolean }) {
+  return (
+    <span class="name-field" title={byLink ? "Your name, from your link" : "Your name, from your token"}>
+      <span class="avatar" aria-hidden="true">
+        {initials(name)}
+      </span>
+      <span class="given-name" data-testid="given-name">
+        {name}
+      </span>
+      {!byLink && (
+        <button type="button" class="button small quiet sign-out" onClick={signOut}>
+          Sign out
+        </button>
+      )}
+    </span>
   );
 }

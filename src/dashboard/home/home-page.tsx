@@ -1,11 +1,11 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { EndsSoon } from "../access/ends-soon.tsx";
 import { DegradedNotice } from "../components/degraded-notice.tsx";
 import { TopBar } from "../components/top-bar.tsx";
 import { filterSandboxes } from "../lib/filter.ts";
-import { status } from "../state/connection.ts";
+import { me, status } from "../state/connection.ts";
 import { followLobby, loaded, queue, sandboxes, truncated } from "../state/lobby.ts";
-import { myName } from "../state/name.ts";
 import { FilterBox } from "./filter-box.tsx";
 import { GettingStarted } from "./getting-started.tsx";
 import { Queue } from "./queue.tsx";
@@ -20,7 +20,7 @@ export function HomePage() {
     document.title = waiting > 0 ? `(${waiting}) Baton` : "Baton";
   }, [waiting]);
   const all = sandboxes.value;
-  const driving = [...all.values()].find((sandbox) => sandbox.control.controller === myName.value);
+  const driving = [...all.values()].find((sandbox) => sandbox.control.controller === me.value);
   const locked = driving && `You drive ${driving.sandboxId}. Give it back to change your name.`;
   const shown = filterSandboxes(all.values(), typed.value);
   const away = status.value !== "open" && loaded.value;
@@ -28,6 +28,7 @@ export function HomePage() {
     <div class="home">
       <TopBar nameLocked={locked} />
       <DegradedNotice />
+      <EndsSoon holds={false} />
       {away && (
         <p class="notice is-waiting" role="status">
           The gateway is out of reach. What you see may be old; this page keeps trying.

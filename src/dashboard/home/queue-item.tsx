@@ -7,8 +7,7 @@ import { PrivacyLine } from "../components/privacy-line.tsx";
 import { REASON_LABELS, viewControl } from "../lib/control-view.ts";
 import { ASKS_FOR_PRIVACY, privately } from "../lib/privacy.ts";
 import { viewerPath } from "../lib/routes.ts";
-import { client, leaseHandle } from "../state/connection.ts";
-import { myName } from "../state/name.ts";
+import { client, leaseHandle, me, rights } from "../state/connection.ts";
 import { navigate } from "../state/router.ts";
 import { showError } from "../state/toasts.ts";
 
@@ -36,7 +35,7 @@ export function QueueItem({ sandbox }: { sandbox: Sandbox }) {
       release();
     }
   };
-  const choice = viewControl(sandbox, myName.value).actions.includes("accept-private");
+  const choice = viewControl(sandbox, me.value, rights.value).actions.includes("accept-private");
   return (
     <li class="queue-item" data-testid="queue-item">
       <div class="queue-item-head">

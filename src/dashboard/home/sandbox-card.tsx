@@ -4,12 +4,12 @@ import { ModeBadge } from "../components/mode-badge.tsx";
 import { Ago } from "../components/time.tsx";
 import { REASON_LABELS, browserWord, viewControl } from "../lib/control-view.ts";
 import { viewerPath } from "../lib/routes.ts";
-import { myName } from "../state/name.ts";
+import { me, rights } from "../state/connection.ts";
 import { Thumbnail } from "./thumbnail.tsx";
 
 /** One sandbox: its picture, who drives, and where its handoff stands. */
 export function SandboxCard({ sandbox }: { sandbox: Sandbox }) {
-  const view = viewControl(sandbox, myName.value);
+  const view = viewControl(sandbox, me.value, rights.value);
   const { handoff } = sandbox;
   return (
     <li class={`card tone-${view.tone}`} data-testid="sandbox-card">

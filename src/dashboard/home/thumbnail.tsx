@@ -5,8 +5,7 @@ import { Icon } from "../components/icon.tsx";
 import { browserWord, viewControl } from "../lib/control-view.ts";
 import { curtainNote } from "../lib/privacy.ts";
 import { pictureState, type PictureState } from "../lib/picture-health.ts";
-import { client, leaseHandle, status } from "../state/connection.ts";
-import { myName } from "../state/name.ts";
+import { client, leaseHandle, me, rights, status } from "../state/connection.ts";
 import { live, wantLive } from "../state/live-slots.ts";
 import { Picture } from "../state/picture.ts";
 import { pageVisible } from "../state/visible.ts";
@@ -22,7 +21,7 @@ export function Thumbnail({ sandbox }: { sandbox: Sandbox }) {
   const inView = useSignal(false);
   const state = useSignal<PictureState>("waiting");
   const watchable = browser !== null && browser.status !== "gone";
-  const { hidden } = viewControl(sandbox, myName.value);
+  const { hidden } = viewControl(sandbox, me.value, rights.value);
   const wanted = inView.value && pageVisible.value && watchable && !hidden;
   const playing = wanted && live.value.has(sandboxId);
   const present = client.value;

@@ -1,6 +1,7 @@
 import type { HandoffReason } from "../../../protocol/handoff.ts";
 import type { PreviewStatus } from "../../../protocol/preview.ts";
 import type { Sandbox } from "../../../protocol/sandbox.ts";
+import { ALL_RIGHTS, mayDo, type Rights } from "./rights.ts";
 
 /** The one colour a sandbox has: who drives, or that somebody is awaited. */
 export type Tone = "agent" | "waiting" | "person";
@@ -35,8 +36,14 @@ export interface ControlView {
   readonly actions: readonly Action[];
 }
 
-/** Everything the page says about control, from the sandbox's state and this person's name. */
-export function viewControl(sandbox: Sandbox, me: string): ControlView {
+/** Everything the page says about control, from the sandbox's state, this person's name and what they may do. */
+export function viewControl(sandbox: Sandbox, me: string, rights: Rights = ALL_RIGHTS): ControlView {
+  // Who may not drive does not, even under the name of the one who does.
+  const view = viewAs(sandbox, rights.drive ? me : undefined);
+  return { ...view, actions: view.actions.filter((action) => mayDo(action, rights)) };
+}
+
+function viewAs(sandbox: Sandbox, me: string | undefined): ControlView {
   const { control, handoff } = sandbox;
   const draining = control.phase === "draining";
   const name = control.controller;
@@ -101,8 +108,12 @@ function waysIn(open: boolean, inPrivate: boolean): readonly Action[] {
 }
 
 /** Why this person's click on the picture did nothing, and which action would change that. */
-export function whyNotDriving(sandbox: Sandbox, me: string): { text: string; action: Action | undefined } {
-  const view = viewControl(sandbox, me);
+export function whyNotDriving(
+  sandbox: Sandbox,
+  me: string,
+  rights: Rights = ALL_RIGHTS,
+): { text: string; action: Action | undefined } {
+  const view = viewControl(sandbox, me, rights);
   const action = view.actions[0];
   if (view.draining && sandbox.control.controller === me) {
     return {
@@ -111,6 +122,8 @@ export function whyNotDriving(sandbox: Sandbox, me: string): { text: string; act
     };
   }
   if (view.tone === "agent") return { text: "The agent is driving. You are watching.", action };
+  if (view.tone === "waiting" && !rights.drive)
+    return { text: "Nobody is driving yet. You are watching.", action: undefined };
   if (view.tone === "waiting") return { text: "Accept the handoff to drive this browser.", action };
   const driver = sandbox.control.controller ?? "Somebody else";
   return view.hidden

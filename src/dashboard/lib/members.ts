@@ -22,7 +22,10 @@ const ROLE_ORDER: readonly Role[] = ["agent", "operator", "admin", "worker", "sd
  * One line per person: connections of the same name and role together, agents first, then by name. An agent's CDP
  * sockets are a line of their own for each policy.
  */
-export function groupMembers(members: readonly Member[], me: string): Person[] {
+export function groupMembers(
+  members: readonly Member[],
+  me: { readonly name: string; readonly role: Role },
+): Person[] {
   const people = new Map<string, Person>();
   for (const { name, role, watching, cdp } of members) {
     const key = `${role}/${cdp?.policy ?? ""}/${name}`;
@@ -32,7 +35,7 @@ export function groupMembers(members: readonly Member[], me: string): Person[] {
       name,
       role,
       watching: watching || known?.watching === true,
-      me: name === me && role === "operator",
+      me: name === me.name && role === me.role,
       count: (known?.count ?? 0) + 1,
       mayDrive: role === "operator" || role === "admin",
       ...(cdp && { cdp: { policy: cdp.policy, held: cdp.held + (known?.cdp?.held ?? 0) } }),

@@ -5,7 +5,7 @@ import type { BatonClient, SandboxHandle, SandboxUpdate } from "../../sdk/api.ts
 import { viewControl } from "../lib/control-view.ts";
 import { appendEntries, describeEvent, describePast, type TimelineEntry } from "../lib/event-words.ts";
 import type { Outcome } from "../lib/outcome-words.ts";
-import { leaseHandle } from "./connection.ts";
+import { leaseHandle, rights } from "./connection.ts";
 import { Picture } from "./picture.ts";
 import { showError, showRefusal } from "./toasts.ts";
 
@@ -30,10 +30,11 @@ export class Room {
   readonly note = signal("");
   readonly donePanelOpen = signal(false);
   readonly takeOverAsked = signal(false);
+  readonly shareAsked = signal(false);
 
   readonly control = computed(() => {
     const sandbox = this.sandbox.value;
-    return sandbox === undefined ? undefined : viewControl(sandbox, this.me);
+    return sandbox === undefined ? undefined : viewControl(sandbox, this.me, rights.value);
   });
   readonly youHold = computed(() => this.connected.value && this.control.value?.youHold === true);
   readonly youDrive = computed(() => this.connected.value && this.control.value?.youDrive === true);

@@ -1,5 +1,7 @@
 import { Icon } from "../components/icon.tsx";
 import { ACTION_LABELS, type Action } from "../lib/control-view.ts";
+import { watchOnly } from "../lib/rights.ts";
+import { grant, rights } from "../state/connection.ts";
 import type { Room } from "../state/room.ts";
 import { act } from "../state/room-actions.ts";
 
@@ -50,6 +52,7 @@ export function Actions({ room }: { room: Room }) {
     return action === "give-back" && sandbox?.control.mode === "shared" ? TO_THE_QUEUE : undefined;
   };
   const busy = room.busy.value;
+  if (!rights.value.drive) return <Watching />;
   return (
     <div class="actions" role="group" aria-label="Actions" id="viewer-actions">
       {control?.actions.map((action, index) => (
@@ -69,5 +72,15 @@ export function Actions({ room }: { room: Room }) {
         </button>
       ))}
     </div>
+  );
+}
+
+/** In the place of the buttons, for who may look on only. */
+function Watching() {
+  return (
+    <p class="watching" data-testid="watching" title={watchOnly(grant.value)}>
+      <Icon name="eye" />
+      You are watching
+    </p>
   );
 }

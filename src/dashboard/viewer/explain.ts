@@ -1,4 +1,5 @@
 import { ACTION_LABELS, whyNotDriving } from "../lib/control-view.ts";
+import { rights } from "../state/connection.ts";
 import type { Room } from "../state/room.ts";
 import { act } from "../state/room-actions.ts";
 import { showToast } from "../state/toasts.ts";
@@ -11,7 +12,7 @@ export function explainNotDriving(room: Room): void {
     showToast({ tone: "info", text: "The gateway is out of reach. This page keeps trying to reconnect." });
     return;
   }
-  const { text, action } = whyNotDriving(sandbox, room.me);
+  const { text, action } = whyNotDriving(sandbox, room.me, rights.peek());
   showToast({
     tone: "info",
     text,

@@ -2,15 +2,19 @@ import type { Control } from "../../../protocol/control.ts";
 import { initials } from "../lib/names.ts";
 import { heldWords, policyWords } from "../lib/agent-words.ts";
 import { groupMembers, type Person } from "../lib/members.ts";
+import { identity, rights } from "../state/connection.ts";
 import type { Room } from "../state/room.ts";
 import { passTo } from "../state/room-actions.ts";
 
 /** Who is in the room. Who drives can pass control on to another person. */
 export function Presence({ room }: { room: Room }) {
-  const people = groupMembers(room.members.value, room.me);
+  const people = groupMembers(room.members.value, {
+    name: room.me,
+    role: identity.value?.role ?? "operator",
+  });
   const control = room.sandbox.value?.control;
   const controller = control?.controller;
-  const driving = room.youDrive.value;
+  const mayPass = room.youDrive.value && rights.value.pass;
   const draining = room.control.value?.draining === true;
   return (
     <section class="panel-section">
@@ -36,7 +40,7 @@ export function Presence({ room }: { room: Room }) {
               </span>
               {person.cdp && control && <AgentLines cdp={person.cdp} control={control} me={room.me} />}
             </span>
-            {driving && !person.me && person.mayDrive && (
+            {mayPass && !person.me && person.mayDrive && (
               <button
                 type="button"
                 class="button small"

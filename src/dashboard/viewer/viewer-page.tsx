@@ -1,5 +1,6 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
+import { EndsSoon } from "../access/ends-soon.tsx";
 import { DegradedNotice } from "../components/degraded-notice.tsx";
 import { PrivacyLine } from "../components/privacy-line.tsx";
 import { TopBar } from "../components/top-bar.tsx";
@@ -11,6 +12,7 @@ import { ControlBanner } from "./control-banner.tsx";
 import { DonePanel } from "./done-panel.tsx";
 import { Missing } from "./missing.tsx";
 import { PictureStatus } from "./picture-status.tsx";
+import { ShareButton, ShareDialog } from "./share-dialog.tsx";
 import { SidePanel } from "./side-panel.tsx";
 import { Stage } from "./stage.tsx";
 import { TabStrip } from "./tab-strip.tsx";
@@ -39,7 +41,7 @@ export function ViewerPage({ sandboxId, embedded }: { sandboxId: string; embedde
       {embedded ? (
         <h1 class="visually-hidden">{sandboxId}</h1>
       ) : (
-        <TopBar nameLocked={locked}>
+        <TopBar nameLocked={locked} tools={<ShareButton room={room} />}>
           <h1 class="mono crumb">{sandboxId}</h1>
         </TopBar>
       )}
@@ -59,6 +61,7 @@ export function ViewerPage({ sandboxId, embedded }: { sandboxId: string; embedde
                 <PrivacyLine text="Only you see this page. The agent and other viewers don’t." />
               </div>
             )}
+            <EndsSoon holds={mine} />
             <div class="browser-bar">
               <TabStrip room={room} />
               <AddressBar room={room} />
@@ -70,6 +73,7 @@ export function ViewerPage({ sandboxId, embedded }: { sandboxId: string; embedde
         </>
       )}
       <TakeOverDialog room={room} />
+      <ShareDialog room={room} />
     </div>
   );
 }

@@ -2,9 +2,11 @@
  * How the local store lays its data out, as keys and values of one ordered table:
  *
  *     !                       { format }
+ *     a!<seq>                 { hash, text }: a line of the audit log
  *     d!<time>!<sandboxId>    null: a deadline
  *     e!<sandboxId>!<seq>     SandboxEvent
  *     k!<sandboxId>!<key>     CommitRecord
+ *     m!<until>!<version>     VersionedMark
  *     o!<sandboxId>!<slot>    <key>: the record of the newest version that has this remainder by `RECORDS`
  *     s!<sandboxId>           Row
  *
@@ -13,6 +15,7 @@
  */
 import { crc32 } from "node:zlib";
 import type { SandboxState } from "../../core/state.ts";
+import type { VersionedMark } from "../marks.ts";
 
 /** Grows with every change of the layout that an older Baton would misread. */
 export const FORMAT = 1;
@@ -47,6 +50,17 @@ export const slotKey = (sandboxId: string, version: number): string =>
 export const dueKey = (dueAt: number, sandboxId: string): string =>
   `d!${pad(dueAt, TIME_DIGITS)}!${sandboxId}`;
 
+export const auditKey = (seq: number): string => `a!${pad(seq, SEQ_DIGITS)}`;
+export const markKey = ({ until, version }: VersionedMark): string =>
+  `m!${pad(until, TIME_DIGITS)}!${pad(version, SEQ_DIGITS)}`;
+
+/** Audit lines with numbers above `after`, to the end of the log. */
+export const auditAfter = (after: number): Range => ({ start: auditKey(after + 1), end: 'a"' });
+/** Audit lines with numbers up to `last`. */
+export const auditUpTo = (last: number): Range => ({ start: "a!", end: auditKey(last + 1) });
+/** Marks that have expired at `now`, earliest first. */
+export const marksUpTo = (now: number): Range => ({ start: "m!", end: `m!${pad(now + 1, TIME_DIGITS)}` });
+export const allMarks: Range = { start: "m!", end: 'm"' };
 /** Sandboxes after `cursor` in the order of ids. */
 export const sandboxesAfter = (cursor: string): Range => ({ start: `s!${cursor}\0`, end: 's"' });
 /** Events with numbers above `after`, to the end of the log. */
@@ -65,6 +79,10 @@ export const dueUpTo = (now: number): Range => ({ start: "d!", end: `d!${pad(now
 export const historyOf = (sandboxId: string): readonly Range[] =>
   ["e", "k", "o"].map((table) => ({ start: `${table}!${sandboxId}!`, end: `${table}!${sandboxId}"` }));
 
+export function seqOfAuditKey(key: string): number {
+  return Number(key.slice("a!".length));
+}
+
 export function sandboxOfDueKey(key: string): string {
   return key.slice("d!".length + TIME_DIGITS + "!".length);
 }
@@ -72,6 +90,8 @@ export function sandboxOfDueKey(key: string): string {
 /** What a person calls the thing under a key, on one line also when the key itself is damaged. */
 export function describeKey(key: string): string {
   const [table = "", first = "", second = ""] = key.replaceAll(/[^!-~]/g, "?").split("!");
+  if (table === "a") return "the audit log";
+  if (table === "m") return "revoked tokens and used links";
   const sandboxId = table === "d" ? second : first;
   return sandboxId === "" ? "its header" : `sandbox ${sandboxId}`;
 }

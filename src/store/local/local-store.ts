@@ -10,12 +10,15 @@ import { Listeners } from "../listeners.ts";
 import { Presence } from "../presence.ts";
 import { MAX_DECISION_AGE_MS } from "../store.ts";
 import type {
+  AuditHead,
+  AuditLine,
   Catchup,
   Commit,
   CommitRecord,
   CommitResult,
   Loaded,
   LobbyChange,
+  MarksSince,
   NodeMembers,
   SandboxListener,
   Store,
@@ -40,6 +43,8 @@ import {
   slotKey,
   stateKey,
 } from "./layout.ts";
+import { LocalAudit } from "./local-audit.ts";
+import { LocalMarks } from "./local-marks.ts";
 import { checkKey, Table } from "./table.ts";
 
 /** Events kept per sandbox for those who resume; a longer absence costs a snapshot. */
@@ -61,6 +66,10 @@ export interface LocalStoreOptions {
   readonly maxBytes?: number;
   /** Time limit of a commit. Default: 10 s. */
   readonly limitMs?: number;
+  /** Marks that may stand at a time. Default 100,000. */
+  readonly maxMarks?: number;
+  /** Audit lines kept. Default 100,000. */
+  readonly auditLength?: number;
 }
 
 export class LocalStore implements Store {
@@ -73,6 +82,8 @@ export class LocalStore implements Store {
   readonly #limitMs: number;
   readonly #listeners = new Listeners();
   readonly #presence: Presence;
+  readonly #marks: LocalMarks;
+  readonly #audit: LocalAudit;
   /** Where a new sandbox begins: above what any removed one had, for a commit that was decided on that. */
   #firstVersion = 1;
   #closing: Promise<void> | undefined;
@@ -85,6 +96,9 @@ export class LocalStore implements Store {
     this.#logLength = options.logLength ?? LOG_LENGTH;
     this.#limitMs = options.limitMs ?? LIMIT_MS;
     this.#presence = new Presence(this.#now);
+    const shared = { table, queue: this.#queue, limitMs: this.#limitMs, now: this.#now };
+    this.#marks = new LocalMarks({ ...shared, max: options.maxMarks });
+    this.#audit = new LocalAudit({ ...shared, length: options.auditLength });
   }
 
   /** @throws StoreOpenError when the directory or what is in it cannot be used; its message is for the operator */
@@ -212,6 +226,29 @@ export class LocalStore implements Store {
 
   async leave(nodeId: string): Promise<void> {
     this.#presence.leave(nodeId);
+  }
+
+  mark(id: string, value: string, until: number): Promise<string> {
+    return this.#marks.mark(id, value, until);
+  }
+
+  async marksSince(version: number): Promise<MarksSince> {
+    await this.#turn();
+    return this.#marks.since(version);
+  }
+
+  appendAudit(expected: AuditHead, lines: readonly AuditLine[]): Promise<boolean> {
+    return this.#audit.append(expected, lines);
+  }
+
+  async readAudit(after: number, limit: number): Promise<readonly AuditLine[]> {
+    await this.#turn();
+    return this.#audit.read(after, limit);
+  }
+
+  async auditHead(): Promise<AuditHead> {
+    await this.#turn();
+    return this.#audit.head();
   }
 
   /** Writes, for only that tells. */

@@ -103,6 +103,16 @@ export class Table {
     return [...found].map((key) => asBuffer(key).toString());
   }
 
+  lastKey({ start, end }: Range): string | undefined {
+    const [found] = this.#db.getKeys({
+      start: Buffer.from(end),
+      end: Buffer.from(start),
+      reverse: true,
+      limit: 1,
+    });
+    return found && asBuffer(found).toString();
+  }
+
   /** @throws BatonError `internal` when a value is not what was written */
   values(range: Range, limit?: number): unknown[] {
     const found = this.#db.getRange({ ...bounds(range), ...(limit !== undefined && { limit }) });

@@ -6,7 +6,7 @@
 const PARTITIONS = 32;
 export const ALL_PARTITIONS: readonly number[] = Array.from({ length: PARTITIONS }, (_, index) => index);
 
-/** Holds what is not about one sandbox: the living nodes. */
+/** Holds what is not about one sandbox: the living nodes, the marks, the audit log. */
 export const COMMON_PARTITION = 0;
 
 export interface SandboxKeys {
@@ -30,6 +30,17 @@ export interface PartitionKeys {
   /** Written to prove that writing works. */
   readonly mark: string;
   readonly lobby: string;
+}
+
+export interface MarkKeys {
+  /** Hash: values by id. */
+  readonly values: string;
+  /** Sorted set of ids by version. */
+  readonly order: string;
+  /** Sorted set of ids by the time until which they stand. */
+  readonly expiry: string;
+  /** Sorted set of the newest versions, each its own score. */
+  readonly versions: string;
 }
 
 export class Keys {
@@ -70,6 +81,22 @@ export class Keys {
   /** Sorted set of living nodes by the time until which they live. */
   get nodes(): string {
     return this.#key(COMMON_PARTITION, "nodes");
+  }
+
+  /** See `common-scripts.ts`. */
+  get marks(): MarkKeys {
+    const name = (part: string): string => this.#key(COMMON_PARTITION, `marks:${part}`);
+    return {
+      values: name("values"),
+      order: name("order"),
+      expiry: name("expiry"),
+      versions: name("versions"),
+    };
+  }
+
+  /** Stream of audit lines; the number is the entry's id. */
+  get audit(): string {
+    return this.#key(COMMON_PARTITION, "audit");
   }
 
   channel(partition: number, name: string): string {

@@ -7,22 +7,27 @@ import type { Sandbox, SandboxEvent } from "../../../protocol/sandbox.ts";
 import { publicView, type SandboxState } from "../../core/state.ts";
 import {
   MAX_DECISION_AGE_MS,
+  type AuditHead,
+  type AuditLine,
   type Catchup,
   type Commit,
   type CommitRecord,
   type CommitResult,
   type Loaded,
   type LobbyChange,
+  type MarksSince,
   type NodeMembers,
   type SandboxListener,
   type Store,
   type Unsubscribe,
 } from "../store.ts";
+import { RedisAudit } from "./audit.ts";
 import { Bus, type ChannelName } from "./bus.ts";
 import { Deadline } from "./deadline.ts";
 import { unavailable } from "./errors.ts";
 import { ALL_PARTITIONS, COMMON_PARTITION, Keys } from "./keys.ts";
 import { silent, withoutRepeats, type RedisLogger } from "./logger.ts";
+import { RedisMarks } from "./marks.ts";
 import { Members, pairs } from "./members.ts";
 import { Router } from "./router.ts";
 import type { Script } from "./script.ts";
@@ -45,6 +50,10 @@ export interface RedisStoreOptions {
   readonly probeMs?: number;
   /** Events kept per sandbox, at least, for those who resume; a longer absence costs a snapshot. Default 1,000. */
   readonly logLength?: number;
+  /** Marks that may stand at a time. Default 100,000. */
+  readonly maxMarks?: number;
+  /** Audit lines kept. Default 100,000. */
+  readonly auditLength?: number;
   readonly logger?: RedisLogger;
 }
 
@@ -54,6 +63,8 @@ export class RedisStore implements Store {
   readonly #keys: Keys;
   readonly #bus: Bus;
   readonly #members: Members;
+  readonly #marks: RedisMarks;
+  readonly #audit: RedisAudit;
   readonly #durable: boolean;
   readonly #logLength: number;
 
@@ -78,6 +89,11 @@ export class RedisStore implements Store {
     this.#router = router;
     this.#keys = keys;
     this.#members = new Members(router, keys);
+    const write = async (
+      ...what: [Script, readonly string[], readonly (string | number)[]]
+    ): Promise<unknown> => this.#write(COMMON_PARTITION, ...what);
+    this.#marks = new RedisMarks({ router, keys, write, max: options.maxMarks });
+    this.#audit = new RedisAudit({ router, keys, write, length: options.auditLength });
     this.#durable = (options.replicas ?? 0) > 0;
     this.#logLength = options.logLength ?? 1_000;
     this.#bus = new Bus({
@@ -259,6 +275,26 @@ export class RedisStore implements Store {
 
   async leave(nodeId: string): Promise<void> {
     return this.#members.leave(nodeId);
+  }
+
+  async mark(id: string, value: string, until: number): Promise<string> {
+    return this.#marks.mark(id, value, until);
+  }
+
+  async marksSince(version: number): Promise<MarksSince> {
+    return this.#within(this.#marks.since(version));
+  }
+
+  async appendAudit(expected: AuditHead, lines: readonly AuditLine[]): Promise<boolean> {
+    return this.#audit.append(expected, lines);
+  }
+
+  async readAudit(after: number, limit: number): Promise<readonly AuditLine[]> {
+    return this.#audit.read(after, limit);
+  }
+
+  async auditHead(): Promise<AuditHead> {
+    return this.#audit.head();
   }
 
   async healthy(): Promise<boolean> {

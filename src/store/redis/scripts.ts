@@ -6,15 +6,8 @@
  * `sync` is "1" when replicas have to acknowledge: the script then writes the partition's mark whatever it answers, so
  * that the WAIT behind it proves something also when nothing else was written.
  */
+import { MARK, NOW } from "./pieces.ts";
 import { defineScript } from "./script.ts";
-
-/** Epoch milliseconds, as a Lua number. TIME is asked once per script. */
-const NOW = `
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)`;
-
-const MARK = `
-if ARGV[1] == '1' then redis.call('SET', mark, string.format('%d', now)) end`;
 
 /** Appends `ARGV[first]...` (seq, epoch, event, again and again) to `log` and answers the list of events as JSON. */
 const APPEND = `

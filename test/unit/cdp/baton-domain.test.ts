@@ -45,6 +45,10 @@ function domain(calls: Partial<BatonCalls> = {}) {
       cancel: note("cancel"),
       answerResume: async (params) => void asked.push(["answerResume", params]),
       takesPrompts: () => (prompts += 1),
+      refreshToken: async (token) => {
+        asked.push(["refreshToken", token]);
+        return 1_234;
+      },
       ...calls,
     },
   });

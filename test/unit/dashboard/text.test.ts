@@ -95,7 +95,7 @@ describe("who is here", () => {
       ({ connectionId, name: "bot", role: "agent", watching: false, cdp: { policy, held } }) as const;
     const sdk = { connectionId: "0", name: "bot", role: "agent", watching: false } as const;
     const members = [sdk, socket("1", "hold", 2), socket("2", "observe", 0), socket("3", "hold", 1)];
-    const people = groupMembers(members, "anna");
+    const people = groupMembers(members, { name: "anna", role: "operator" });
     expect(people.map(({ cdp, count, mayDrive }) => [cdp, count, mayDrive])).toEqual([
       [undefined, 1, false],
       [{ policy: "hold", held: 3 }, 2, false],
@@ -117,7 +117,7 @@ describe("who is here", () => {
         member("2", "anna", "operator", true),
         member("3", "bot", "agent", false),
       ],
-      "anna",
+      { name: "anna", role: "operator" },
     );
     expect(people.map(({ name, count, me, watching }) => [name, count, me, watching])).toEqual([
       ["bot", 1, false, false],

@@ -35,11 +35,11 @@ describe("a retry", () => {
     vi.useFakeTimers();
     const action = vi.fn();
     const retry = new Retry(10, 20);
-    retry.schedule(action);
-    retry.schedule(action);
+    retry.schedule(undefined, action);
+    retry.schedule(undefined, action);
     vi.runAllTimers();
     expect(action).toHaveBeenCalledTimes(1);
-    retry.schedule(action);
+    retry.schedule(undefined, action);
     retry.stop();
     vi.runAllTimers();
     expect(action).toHaveBeenCalledTimes(1);

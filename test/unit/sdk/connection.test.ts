@@ -170,7 +170,11 @@ describe("going away and coming back", () => {
     const connection = new Connection(
       {
         url: `${gateway.url.replace("http", "ws")}/v1/connect`,
-        hello: { role: "sdk", name: "sdk" },
+        greeter: {
+          greeting: () => ({ role: "sdk", name: "sdk" }),
+          welcomed() {},
+          refused: () => false,
+        },
         WebSocket,
         reconnectMinMs: 1,
         reconnectMaxMs: 4,

@@ -39,6 +39,7 @@ export class Peer {
   readonly received: UpMessage[] = [];
   readonly #inbox = new Inbox<UpMessage>();
   answersPings = true;
+  hello: UpOf<"hello"> | undefined;
 
   constructor(socket: WebSocket) {
     this.socket = socket;
@@ -76,6 +77,8 @@ export class Peer {
       version: 1,
       connectionId: "connection-1",
       clientId: "client-id",
+      name: this.hello?.name ?? "sdk",
+      role: this.hello?.role ?? "sdk",
       serverTime: Date.now(),
       heartbeatMs: 10_000,
       maxMessageBytes: 256 * 1024,
@@ -144,6 +147,8 @@ export class ScriptedGateway {
   maxMessageBytes = 256 * 1024;
   readonly hellos: UpOf<"hello">[] = [];
   readonly protocols: string[] = [];
+  /** Path and query of each socket. */
+  readonly paths: (string | undefined)[] = [];
   readonly #server;
   readonly #sockets;
   readonly #peers = new Inbox<Peer>();
@@ -160,12 +165,16 @@ export class ScriptedGateway {
     this.#server = server;
     this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     this.#sockets = new WebSocketServer({ server, path: "/v1/connect" });
-    this.#sockets.on("connection", (socket) => void this.#greet(new Peer(socket)));
+    this.#sockets.on("connection", (socket, request) => {
+      this.paths.push(request.url);
+      void this.#greet(new Peer(socket));
+    });
   }
 
   async #greet(peer: Peer): Promise<void> {
     this.protocols.push(peer.socket.protocol);
-    this.hellos.push(await peer.next("hello"));
+    peer.hello = await peer.next("hello");
+    this.hellos.push(peer.hello);
     if (this.greets) {
       peer.welcome({ heartbeatMs: this.heartbeatMs, maxMessageBytes: this.maxMessageBytes });
     }

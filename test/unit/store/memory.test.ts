@@ -1,9 +1,9 @@
 import { MemoryStore } from "../../../src/store/memory.ts";
-import { describeStoreContract } from "../../contract/store.ts";
+import { BOUNDS, describeStoreContract } from "../../contract/store.ts";
 
 describeStoreContract("memory", async () => {
   let now = 1_700_000_000_000;
-  const store = new MemoryStore({ now: () => now, logLength: 60 });
+  const store = new MemoryStore({ now: () => now, logLength: 60, ...BOUNDS });
   return {
     store,
     peer: store,
@@ -14,6 +14,8 @@ describeStoreContract("memory", async () => {
     logForgetsAfter: 60,
     recordsKeep: 512,
     recordsForgetAfter: 512,
+    maxMarks: BOUNDS.maxMarks,
+    auditKeeps: BOUNDS.auditLength,
     close: async () => store.close(),
   };
 });

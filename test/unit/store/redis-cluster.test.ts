@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { RedisStore, type RedisStoreOptions } from "../../../src/store/redis/redis-store.ts";
 import type { Store } from "../../../src/store/store.ts";
-import { describeStoreContract } from "../../contract/store.ts";
+import { BOUNDS, describeStoreContract } from "../../contract/store.ts";
 import { commitUntilDone, createSandbox, watch, watchLobby } from "../../contract/store-support.ts";
 import { startCluster, until, untilReplicating, type RedisCluster } from "../../support/redis.ts";
 
@@ -17,8 +17,8 @@ describeStoreContract("redis cluster", async () => {
   tests += 1;
   const url = `${cluster.url}?prefix=test-${tests}`;
   const [store, peer] = await Promise.all([
-    RedisStore.connect({ url, logLength: 60 }),
-    RedisStore.connect({ url, logLength: 60 }),
+    RedisStore.connect({ url, logLength: 60, ...BOUNDS }),
+    RedisStore.connect({ url, logLength: 60, ...BOUNDS }),
   ]);
   return {
     store,
@@ -27,6 +27,8 @@ describeStoreContract("redis cluster", async () => {
     logForgetsAfter: 160,
     recordsKeep: 512,
     recordsForgetAfter: 512,
+    maxMarks: BOUNDS.maxMarks,
+    auditKeeps: BOUNDS.auditLength,
     close: async () => {
       await Promise.all([store.close(), peer.close()]);
     },

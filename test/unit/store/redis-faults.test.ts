@@ -20,6 +20,8 @@ import { RedisServer, until, untilReplicating } from "../../support/redis.ts";
 const LIMIT_MS = 600;
 /** What a busy machine may add to a limit. */
 const SLACK_MS = 700;
+const HOUR_MS = 3_600_000;
+const AUDIT_LINE = { seq: 1, hash: "a hash", text: "{}" };
 
 let server: RedisServer;
 let proxy: LinkProxy;
@@ -67,6 +69,11 @@ function calls(store: Store): Record<string, () => Promise<unknown>> {
     roster: async () => store.roster("box"),
     beat: async () => store.beat("n1", 1_000),
     leave: async () => store.leave("n1"),
+    mark: async () => store.mark("id", "value", HOUR_MS + Date.now()),
+    marksSince: async () => store.marksSince(0),
+    appendAudit: async () => store.appendAudit({ seq: 0, hash: "" }, [AUDIT_LINE]),
+    readAudit: async () => store.readAudit(0, 10),
+    auditHead: async () => store.auditHead(),
   };
 }
 
@@ -343,11 +350,21 @@ describe("redis store", () => {
         JSON.stringify(commit.next),
       );
       expect(await store.confirm("box")).toMatchObject({ state: commit.next });
+      const until = Date.now() + HOUR_MS;
+      await store.mark("id", "first", until);
+      expect(await store.appendAudit({ seq: 0, hash: "" }, [AUDIT_LINE])).toBe(true);
+      expect(String(await replica.client.call("HGETALL", ...(await keysOf(replica, ":marks:values"))))).toBe(
+        "id,first",
+      );
+      const audit = await replica.client.call("XRANGE", ...(await keysOf(replica, ":audit")), "-", "+");
+      expect(String(audit)).toContain(AUDIT_LINE.hash);
       expect(await store.healthy()).toBe(true);
       // Nothing is on its way to the replica when these are asked: they have to write something to prove anything.
       const proofs = {
         repeated: async () => store.commit("box", commit),
         confirm: async () => store.confirm("box"),
+        "a mark that stands": async () => store.mark("id", "second", until),
+        "an audit log that ends otherwise": async () => store.appendAudit({ seq: 0, hash: "" }, [AUDIT_LINE]),
       };
       for (const [name, call] of Object.entries(proofs)) {
         await untilReplicating(server);

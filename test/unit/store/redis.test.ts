@@ -1,6 +1,6 @@
 import { afterAll, beforeAll } from "vitest";
 import { RedisStore } from "../../../src/store/redis/redis-store.ts";
-import { describeStoreContract } from "../../contract/store.ts";
+import { BOUNDS, describeStoreContract } from "../../contract/store.ts";
 import { RedisServer } from "../../support/redis.ts";
 
 let server: RedisServer;
@@ -13,8 +13,8 @@ let tests = 0;
 describeStoreContract("redis", async () => {
   tests += 1;
   const url = `redis://${server.address}?prefix=test-${tests}`;
-  const store = await RedisStore.connect({ url, logLength: 60 });
-  const peer = await RedisStore.connect({ url, logLength: 60 });
+  const store = await RedisStore.connect({ url, logLength: 60, ...BOUNDS });
+  const peer = await RedisStore.connect({ url, logLength: 60, ...BOUNDS });
   return {
     store,
     peer,
@@ -23,6 +23,8 @@ describeStoreContract("redis", async () => {
     logForgetsAfter: 160,
     recordsKeep: 512,
     recordsForgetAfter: 512,
+    maxMarks: BOUNDS.maxMarks,
+    auditKeeps: BOUNDS.auditLength,
     close: async () => {
       await Promise.all([store.close(), peer.close()]);
     },

@@ -1,0 +1,165 @@
+/** Which tokens may not be used any more, as every node learns within a second. */
+import { BatonError } from "../../protocol/errors.ts";
+import type { Logger } from "../ops/log.ts";
+import type { Store } from "../store/store.ts";
+import type { Identity } from "./identity.ts";
+
+/** How a token's time ended. */
+export type TokenEnd = "token_expired" | "token_revoked";
+
+export interface Watch {
+  /** From here on another token counts. */
+  update(identity: Identity): void;
+  stop(): void;
+}
+
+interface Watcher {
+  identity: Identity;
+  readonly ended: (how: TokenEnd) => void;
+}
+
+/** Half of the second within which a revocation must be everywhere. */
+const POLL_MS = 500;
+/** A node that could not ask for so long takes no tokens: it does not know which were revoked. */
+const STALE_MS = 10_000;
+
+/** Far below what a timer can hold (24.8 days). */
+const MAX_WAIT_MS = 24 * 60 * 60 * 1_000;
+
+const REVOKED = "revoked:";
+
+export class Revocations {
+  readonly #store: Store;
+  readonly #log: Logger;
+  /** Ids of revoked tokens and links, each with when it would have ended by itself. Bounded by the store. */
+  readonly #revoked = new Map<string, number>();
+  readonly #watchers = new Set<Watcher>();
+  #version = 0;
+  #askedAt = Number.NEGATIVE_INFINITY;
+  #timer: NodeJS.Timeout | undefined;
+  /** For the first token that expires. */
+  #expiry: { readonly at: number; readonly timer: NodeJS.Timeout } | undefined;
+  #turn: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(store: Store, log: Logger) {
+    this.#store = store;
+    this.#log = log;
+  }
+
+  /** Resolves when what is revoked is known, or the store could not be asked: it is then asked again. */
+  async start(): Promise<void> {
+    await this.#look();
+    this.#schedule();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#expiry?.timer);
+    await this.#turn;
+    this.#watchers.clear();
+  }
+
+  /** @throws BatonError `unavailable`, while nobody knows what was revoked */
+  isRevoked({ tokenId, linkId }: Identity): boolean {
+    if (performance.now() - this.#askedAt > STALE_MS) {
+      throw new BatonError(
+        "unavailable",
+        "The gateway cannot find out which tokens were revoked, because its store is away. Try again in a moment.",
+      );
+    }
+    return this.#revoked.has(tokenId) || (linkId !== undefined && this.#revoked.has(linkId));
+  }
+
+  /**
+   * Resolves when it is durable; other nodes learn of it at their next look.
+   * @param until when the token ends by itself, epoch milliseconds
+   * @throws BatonError `unavailable`, `too_many`
+   */
+  async revoke(tokenId: string, until: number): Promise<void> {
+    await this.#store.mark(`${REVOKED}${tokenId}`, "", until);
+    this.#revoked.set(tokenId, until);
+    this.#sweep();
+  }
+
+  /** Calls `ended` once, when the token expires or is revoked, unless stopped before. */
+  watch(identity: Identity, ended: (how: TokenEnd) => void): Watch {
+    const watcher: Watcher = { identity, ended };
+    this.#watchers.add(watcher);
+    this.#wakeAt(identity.expiresAt);
+    return {
+      update: (newer) => {
+        watcher.identity = newer;
+        this.#wakeAt(newer.expiresAt);
+      },
+      stop: () => void this.#watchers.delete(watcher),
+    };
+  }
+
+  #schedule(): void {
+    if (this.#closed) return;
+    this.#timer = setTimeout(
+      () => {
+        this.#turn = this.#look().finally(() => this.#schedule());
+      },
+      POLL_MS * (0.75 + Math.random() / 2),
+    );
+  }
+
+  async #look(): Promise<void> {
+    try {
+      const { version, reset, marks } = await this.#store.marksSince(this.#version);
+      for (const { id, until } of marks)
+        if (id.startsWith(REVOKED)) this.#revoked.set(id.slice(REVOKED.length), until);
+      this.#version = version;
+      this.#askedAt = performance.now();
+      // The store lost its last writes: what this node heard of them is all that is left.
+      if (reset) await this.#tellAgain(new Set(marks.map(({ id }) => id)));
+    } catch (error) {
+      if (!(error instanceof BatonError && error.retryable))
+        this.#log.error({ err: error }, "could not look for revoked tokens; trying again");
+    }
+    this.#sweep();
+  }
+
+  async #tellAgain(stored: ReadonlySet<string>): Promise<void> {
+    const now = Date.now();
+    for (const [tokenId, until] of this.#revoked) {
+      const id = `${REVOKED}${tokenId}`;
+      if (until > now && !stored.has(id)) await this.#store.mark(id, "", until);
+    }
+  }
+
+  /** Expiry is to the moment, and one timer serves all sockets. */
+  #wakeAt(at: number): void {
+    if (this.#closed || (this.#expiry && this.#expiry.at <= at)) return;
+    clearTimeout(this.#expiry?.timer);
+    const wait = Math.min(Math.max(0, at - Date.now()), MAX_WAIT_MS);
+    this.#expiry = {
+      at,
+      timer: setTimeout(() => {
+        this.#expiry = undefined;
+        this.#sweep();
+      }, wait),
+    };
+  }
+
+  /** One look at all: ten thousand sockets need no ten thousand timers. */
+  #sweep(): void {
+    const now = Date.now();
+    for (const [tokenId, until] of this.#revoked) if (until <= now) this.#revoked.delete(tokenId);
+    let first = Number.POSITIVE_INFINITY;
+    for (const watcher of this.#watchers) {
+      const { tokenId, linkId, expiresAt } = watcher.identity;
+      const revoked = this.#revoked.has(tokenId) || (linkId !== undefined && this.#revoked.has(linkId));
+      if (!revoked && expiresAt > now) {
+        first = Math.min(first, expiresAt);
+        continue;
+      }
+      this.#watchers.delete(watcher);
+      watcher.ended(revoked ? "token_revoked" : "token_expired");
+    }
+    if (Number.isFinite(first)) this.#wakeAt(first);
+  }
+}

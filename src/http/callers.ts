@@ -1,0 +1,85 @@
+/** Who calls over HTTP, and for how long. */
+import type { Context, MiddlewareHandler } from "hono";
+import { invalidMessage } from "../../protocol/codec.ts";
+import { CallerHeaders } from "../../protocol/http.ts";
+import { callerOf } from "../auth/auth.ts";
+import { refuseTokenInAddress, tokenOf } from "../auth/bearer.ts";
+import type { Door } from "../auth/door.ts";
+import { unauthorized, type Identity } from "../auth/identity.ts";
+import { OPEN_GRANT, type Caller } from "../core/access.ts";
+import type { RequestInfo } from "../transport/transport.ts";
+
+/** What the app knows of a request. */
+export interface Env {
+  Bindings: RequestInfo;
+  Variables: { caller: Caller; identity: Identity | undefined };
+}
+
+export interface CallersOptions {
+  readonly door: Door;
+}
+
+/** Where a request really comes from, as far as trusted proxies say. */
+export function addressOfRequest(c: Context<Env>, door: Door): string {
+  const headers = {
+    "x-forwarded-for": c.req.header("x-forwarded-for"),
+    forwarded: c.req.header("forwarded"),
+  };
+  // Requests that tests hand to the app directly came over no connection.
+  return door.addressOf({
+    remoteAddress: (c.env as Partial<RequestInfo>).remoteAddress ?? "unknown",
+    headers,
+  });
+}
+
+/** Names the caller, for the handlers behind it. @throws BatonError `unauthorized`, `unavailable`, `invalid_message` */
+export function callers({ door }: CallersOptions): MiddlewareHandler<Env> {
+  const { auth, limits } = door;
+  return async (c, next) => {
+    const address = addressOfRequest(c, door);
+    limits.request(address);
+    refuseTokenInAddress(new URL(c.req.url).searchParams);
+    if (auth) {
+      const token = tokenOf({ headers: { authorization: c.req.header("authorization") } });
+      const identity = await door.identify(auth, token, address);
+      c.set("identity", identity);
+      c.set("caller", callerOf(identity, address));
+    } else {
+      c.set("identity", undefined);
+      c.set("caller", { ...selfNamed(c), grant: OPEN_GRANT, address });
+    }
+    limits.call(c.get("caller").name);
+    await next();
+  };
+}
+
+/**
+ * A signal that aborts with the request, or when its token expires or is revoked: nothing that is answered slowly
+ * outlives the right to it. `done` lets go of it.
+ * @throws BatonError `too_many`
+ */
+export function lifeOf(c: Context<Env>, { auth, limits }: Door): { signal: AbortSignal; done: () => void } {
+  const leave = limits.wait(c.get("caller").name);
+  const request = c.req.raw.signal;
+  const identity = c.get("identity");
+  if (!auth || !identity) return { signal: request, done: leave };
+  const ending = new AbortController();
+  const watch = auth.watch(identity, (how) =>
+    ending.abort(unauthorized(how === "token_expired" ? "expired" : "revoked")),
+  );
+  const done = (): void => {
+    watch.stop();
+    leave();
+  };
+  return { signal: AbortSignal.any([request, ending.signal]), done };
+}
+
+function selfNamed(c: Context<Env>): Pick<Caller, "name" | "role"> {
+  const given = ["x-baton-name", "x-baton-role"].flatMap((name) => {
+    const value = c.req.header(name);
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  const headers = CallerHeaders.safeParse(Object.fromEntries(given));
+  if (!headers.success) throw invalidMessage(headers.error, "The headers");
+  return { name: headers.data["x-baton-name"] ?? "http", role: headers.data["x-baton-role"] ?? "sdk" };
+}

@@ -1,0 +1,45 @@
+import { it } from "vitest";
+import { chromiumProvider } from "/work/main/src/browser/chromium.ts";
+import { createGateway } from "/work/main/src/gateway.ts";
+import { connect } from "/work/main/src/sdk/node.ts";
+import { chromiumPath, launchPersonBrowser } from "/work/main/test/support/browser.ts";
+import { token, TOKENS } from "/work/main/test/support/tokens.ts";
+it("shots", async () => {
+const provider = chromiumProvider({ executablePath: await chromiumPath() });
+const html = `data:text/html,<title>Checkout</title><body style="font:20px sans-serif;margin:60px"><h1>Checkout</h1><p>Order 4711, 3 items</p><button style="padding:12px 30px">Pay</button>`;
+const sb = await provider.launch({ url: html });
+const gateway = createGateway({ port: 0, browsers: provider, ...TOKENS });
+const url = await gateway.listen();
+const admin = connect({ url, token: () => token({ sub: "root", role: "admin" }) });
+await admin.createSandbox({ sandboxId: "checkout-42", browser: { cdpUrl: await sb.endpoint(AbortSignal.timeout(20000)) } });
+const box = admin.sandbox("checkout-42");
+const people = await launchPersonBrowser();
+for (const [w, h, dark] of [[1280, 800, false], [390, 844, false], [1280, 800, true]] as const) {
+  const tag = `${w}${dark ? "d" : ""}`;
+  const opts = { viewport: { width: w, height: h }, colorScheme: dark ? "dark" : "light", ...(w < 500 && { isMobile: true, hasTouch: true }) } as const;
+  const ctx = await people.newContext(opts);
+  const p = await ctx.newPage();
+  const shot = (page: typeof p, n: string) => page.screenshot({ path: `/tmp/shots/${n}-${tag}.png` });
+  await p.goto(url); await p.getByTestId("token-input").waitFor(); await shot(p, "signin");
+  await p.getByText("How to get a token").click(); await p.getByTestId("token-input").fill("nonsense"); await p.getByTestId("sign-in").click(); await shot(p, "signin-problem");
+  await p.goto(`${url}/s/checkout-42#token=${await token({ sub: "ada" })}`);
+  await p.locator('[data-testid="viewer-canvas"][data-state="live"]').waitFor();
+  await shot(p, "operator");
+  await p.getByTestId("share").click(); await p.waitForTimeout(300); await shot(p, "share1");
+  await p.getByTestId("share-drive").check(); await p.getByTestId("share-make").click(); await p.getByTestId("share-url").waitFor(); await p.waitForTimeout(1200); await shot(p, "share2");
+  const c2 = await people.newContext(opts); const g = await c2.newPage();
+  const l = await box.createLink({ access: "watch", subject: "Kim", expiresInMs: 60_000 });
+  await g.goto(l.url); await g.locator('[data-testid="viewer-canvas"][data-state="live"]').waitFor(); await g.waitForTimeout(1200); await shot(g, "watch");
+  await g.getByTestId("viewer-canvas").click(); await g.waitForTimeout(400); await shot(g, "watch-toast");
+  await g.goto(url + "/"); await g.getByText("Your link opens").waitFor(); await shot(g, "one");
+  await g.goto(url + "/s/other"); await g.waitForTimeout(800); await shot(g, "other");
+  await g.goto(url + "/s/checkout-42"); await g.getByTestId("watching").waitFor();
+  await box.revokeLink(l.link.linkId); await g.getByTestId("refused").waitFor(); await shot(g, "ended");
+  const c3 = await people.newContext(opts); const v = await c3.newPage();
+  await v.goto(`${url}/#token=${await token({ role: "viewer", sub: "vi", sandboxes: ["checkout-42", "acme-*"] })}`); await v.getByTestId("token-sandboxes").waitFor(); await shot(v, "tokenhome");
+  const c4 = await people.newContext(opts); const o = await c4.newPage();
+  await o.goto(`${url}/#token=${await token({ role: "operator", sub: "ada-lovelace@example.com" })}`); await o.getByTestId("sandbox-card").waitFor(); await shot(o, "home");
+  for (const c of [ctx, c2, c3, c4]) await c.close();
+}
+admin.close(); await people.close(); await gateway.close(); await sb.close();
+}, 120000);

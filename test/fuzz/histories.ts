@@ -1,0 +1,71 @@
+/** What followers were told of sandboxes, held against the rules: E1, E2, and the states that control may be in. */
+import { applyEvent, type Sandbox, type SandboxEvent } from "../../protocol/sandbox.ts";
+import { shown, Violation } from "./violation.ts";
+
+/** Why a state is none that a sandbox can be in; undefined if it is one. */
+export function illegal({ control, handoff }: Sandbox): string | undefined {
+  const open = handoff?.status === "pending" || handoff?.status === "accepted";
+  const { mode, controller, privacy } = control;
+  if (mode === "ai" && (controller !== undefined || privacy !== undefined || open))
+    return "the agent drives, and somebody holds the browser";
+  if (mode === "human" && (controller === undefined || open)) return "a person drives whom nobody knows";
+  if (mode === "shared" && !open) return "control is shared without a handoff";
+  if (handoff?.status === "pending" && controller !== undefined) return "a pending handoff has a controller";
+  if (handoff?.status === "accepted" && (controller === undefined || handoff.controller !== controller))
+    return "control and the handoff name different people";
+  return undefined;
+}
+
+/** The one history of each sandbox, as all followers together have seen it. */
+export class Histories {
+  readonly #events = new Map<string, Map<number, string>>();
+  /** Types of all events. */
+  readonly types = new Set<string>();
+
+  /** Every follower must be told the same. */
+  saw(event: SandboxEvent): void {
+    const { sandboxId, seq, type } = event;
+    this.types.add(type);
+    const events = this.#events.get(sandboxId) ?? new Map<number, string>();
+    this.#events.set(sandboxId, events);
+    const text = JSON.stringify(event);
+    const before = events.get(seq);
+    if (before === undefined) events.set(seq, text);
+    else if (before !== text)
+      throw new Violation(`E1: two followers were told different things: ${shown(before)} and ${shown(text)}`);
+  }
+
+  /** A sandbox that is made anew begins anew. */
+  removed(sandboxId: string): void {
+    this.#events.delete(sandboxId);
+  }
+}
+
+/** One follower of one sandbox. */
+export class Following {
+  sandbox: Sandbox | undefined;
+  #position: { readonly epoch: number; readonly seq: number };
+
+  /** @param position the last event that the follower has, or a snapshot holds */
+  constructor(position: { epoch: number; seq: number }, snapshot: Sandbox | undefined) {
+    this.#position = position;
+    this.sandbox = snapshot;
+    if (snapshot) this.#check(snapshot);
+  }
+
+  event(event: SandboxEvent): void {
+    const { epoch, seq } = this.#position;
+    if (event.seq !== seq + 1) throw new Violation(`E2: after event ${seq} came ${event.seq}`);
+    if (event.epoch < epoch) throw new Violation(`C1: after epoch ${epoch} came ${event.epoch}`);
+    this.#position = { epoch: event.epoch, seq: event.seq };
+    if (!this.sandbox) return;
+    this.sandbox = applyEvent(this.sandbox, event);
+    this.#check(this.sandbox);
+  }
+
+  #check(sandbox: Sandbox): void {
+    const why = illegal(sandbox);
+    if (why !== undefined)
+      throw new Violation(`${why}: ${JSON.stringify({ control: sandbox.control, handoff: sandbox.handoff })}`);
+  }
+}

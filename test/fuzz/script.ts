@@ -1,0 +1,50 @@
+/** Words in generated messages that stand for what is only known when they are sent. */
+
+/** What one client knows of a sandbox. */
+export interface Facts {
+  requestId: string | undefined;
+  epoch: number;
+  seq: number;
+  tab: number | undefined;
+  tabId: string | undefined;
+}
+
+export function noFacts(): Facts {
+  return { requestId: undefined, epoch: 0, seq: 0, tab: undefined, tabId: undefined };
+}
+
+/** Sandboxes that a script plays in. */
+export const SANDBOXES = ["$s0", "$s1"] as const;
+export const PLACEHOLDERS = {
+  request: "$request",
+  epoch: "$epoch",
+  seq: "$seq",
+  tab: "$tab",
+  tabId: "$tabId",
+} as const;
+
+const WORD = /"\$(epoch|seq|tab)"|\$(s0|s1|request|tabId)\b/g;
+
+/** The id that a sandbox of the script has in this run. */
+export function sandboxIdOf(run: string, index: 0 | 1): string {
+  return `${run}-${index}`;
+}
+
+/** @param facts what is known of the sandbox that the text names first */
+export function resolveText(text: string, run: string, facts: (sandboxId: string) => Facts): string {
+  if (!text.includes("$")) return text;
+  const known = facts(sandboxIdOf(run, text.includes("$s1") && !text.includes("$s0") ? 1 : 0));
+  return text.replace(WORD, (_, number: "epoch" | "seq" | "tab" | undefined, word: string | undefined) => {
+    if (number !== undefined) return String(known[number] ?? 1);
+    switch (word) {
+      case "s0":
+        return sandboxIdOf(run, 0);
+      case "s1":
+        return sandboxIdOf(run, 1);
+      case "request":
+        return known.requestId ?? "nothing-yet";
+      default:
+        return known.tabId ?? "NOTAB";
+    }
+  });
+}

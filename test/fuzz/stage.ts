@@ -1,0 +1,175 @@
+/** What every part of the fuzzer plays on: the gateway's process, somebody in Chromium's place, and a good client. */
+import { Agent, request, type IncomingHttpHeaders } from "node:http";
+import { within } from "./within.ts";
+import { CdpUpstream } from "./cdp-upstream.ts";
+import { GatewayChild } from "./gateway-child.ts";
+import { Histories } from "./histories.ts";
+import type { Tally } from "./socket-client.ts";
+import { Violation } from "./violation.ts";
+import { Witness } from "./witness.ts";
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+const HTTP_MS = 10_000;
+const ROUND_EVERY_MS = 100;
+
+export class Stage {
+  readonly tally: Tally = { answers: new Map(), codes: new Map() };
+  readonly histories = new Histories();
+  readonly upstream: CdpUpstream;
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 16 });
+  #child: GatewayChild;
+  #witness: Witness;
+  #round: Promise<void> | undefined;
+  #ruined: string | undefined;
+  #roundBegan = 0;
+  #runs = 0;
+
+  static async open(): Promise<Stage> {
+    const upstream = await CdpUpstream.listen();
+    const child = await GatewayChild.start(upstream.url);
+    return new Stage(upstream, child, await Witness.come(child.url));
+  }
+
+  private constructor(upstream: CdpUpstream, child: GatewayChild, witness: Witness) {
+    this.upstream = upstream;
+    this.#child = child;
+    this.#witness = witness;
+  }
+
+  get child(): GatewayChild {
+    return this.#child;
+  }
+  get url(): string {
+    return this.#child.url;
+  }
+  get port(): number {
+    return Number(new URL(this.url).port);
+  }
+  /** Answers of the good client's, so far. */
+  get witnessed(): number {
+    return this.#witness.rounds;
+  }
+
+  /** So many handoffs of the good client's, one after the other. */
+  async warmUp(rounds: number): Promise<void> {
+    for (let round = 0; round < rounds; round += 1) await this.#witness.round();
+  }
+
+  /** A name that no other run has. */
+  nextRun(): string {
+    this.#runs += 1;
+    return `f${this.#runs}`;
+  }
+
+  /** Why the gateway can be trusted no more: its process failed, or a good client was left in the middle of something. */
+  get ruined(): string | undefined {
+    return this.#ruined ?? (this.#child.dead ? "the gateway's process ended" : undefined);
+  }
+
+  /** A new process, if the last one is ruined. */
+  async renew(): Promise<void> {
+    if (this.ruined === undefined) return;
+    this.#ruined = undefined;
+    this.#witness.leave();
+    await this.#child.stop();
+    this.#child = await GatewayChild.start(this.upstream.url);
+    this.#witness = await Witness.come(this.#child.url);
+  }
+
+  /**
+   * Plays one script beside the good client, and judges what became of the gateway. Several may play at a time; when
+   * the process fails, all of them do.
+   * @throws Violation
+   */
+  async play(script: (wrong: (error: Error) => void) => Promise<void>): Promise<void> {
+    if (this.ruined !== undefined) throw new Violation(this.ruined);
+    let first: Error | undefined;
+    const fail = (error: unknown): void => void (first ??= error as Error);
+    const round = this.#goodRound().catch((error: unknown) => {
+      fail(error);
+      this.#ruined ??= (error as Error).message;
+    });
+    await Promise.all([script(fail).catch(fail), round]);
+    await this.#child.sync();
+    const faults = this.#child.takeFaults();
+    if (faults.length > 0) this.#ruined = `the gateway failed: ${faults.join("\n")}`;
+    if (this.#ruined !== undefined) throw new Violation(this.#ruined);
+    if (first) throw first;
+  }
+
+  /** One at a time, and so often that none of the scripts has it to itself for long. */
+  #goodRound(): Promise<void> {
+    if (this.#round) return this.#round;
+    if (performance.now() - this.#roundBegan < ROUND_EVERY_MS) return Promise.resolve();
+    this.#roundBegan = performance.now();
+    this.#round = this.#witness.round().finally(() => (this.#round = undefined));
+    return this.#round;
+  }
+
+  /** An HTTP call of the harness's own. */
+  async call(method: string, path: string, body?: object): Promise<Answer> {
+    const text = body && JSON.stringify(body);
+    return this.http(method, path, { "x-baton-role": "admin", ...(text !== undefined && { "content-type": "application/json" }) }, text);
+  }
+
+  /** Rejects with an `Error` when the connection breaks or no answer comes in time. */
+  http(method: string, path: string, headers: Record<string, string>, body?: string | Uint8Array, signal?: AbortSignal): Promise<Answer> {
+    const answer = new Promise<Answer>((resolve, reject) => {
+      const sent = request(this.url + path, { method, headers, agent: this.#agent, ...(signal && { signal }) }, (response) => {
+        const chunks: Buffer[] = [];
+        const done = (): void =>
+          resolve({
+            status: response.statusCode ?? 0,
+            headers: response.headers,
+            body: Buffer.concat(chunks).toString("utf8"),
+          });
+        response.on("data", (chunk: Buffer) => chunks.push(chunk));
+        response.once("end", done);
+        response.once("error", (error) => (signal?.aborted ? done() : reject(error)));
+      });
+      sent.once("error", reject);
+      sent.end(body);
+    });
+    return within(answer, `${method} ${path}`, HTTP_MS);
+  }
+
+  async create(sandboxId: string): Promise<void> {
+    const { status, body } = await this.call("POST", "/v1/sandboxes", {
+      sandboxId,
+      browser: { cdpUrl: `ws://127.0.0.1:1/${sandboxId}` },
+    });
+    if (status !== 200) throw new Violation(`a sandbox could not be made: ${status} ${body}`);
+  }
+
+  /** It may be gone already. */
+  async remove(sandboxId: string): Promise<void> {
+    const { status, body } = await this.call("DELETE", `/v1/sandboxes/${sandboxId}`);
+    if (status !== 200 && status !== 404) throw new Violation(`a sandbox could not be removed: ${status} ${body}`);
+    this.histories.removed(sandboxId);
+  }
+
+  /** Removes what scripts have made, under whatever name. */
+  async removeAll(): Promise<void> {
+    const { body } = await this.call("GET", "/v1/sandboxes?limit=500");
+    const { sandboxes } = JSON.parse(body) as { sandboxes: { sandboxId: string }[] };
+    for (const { sandboxId } of sandboxes)
+      if (sandboxId !== Witness.SANDBOX) await this.remove(sandboxId);
+  }
+
+  /** Ends the harness's own idle connections. */
+  hangUp(): void {
+    this.#agent.destroy();
+  }
+
+  async close(): Promise<void> {
+    this.hangUp();
+    this.#witness.leave();
+    await this.#child.stop();
+    await this.upstream.close();
+  }
+}
