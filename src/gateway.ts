@@ -146,7 +146,7 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
     ...(trustedProxies && { exempt: trustedProxies }),
   });
   const door = new Door({ limits, audit, ...(auth && { auth }), ...(trustedProxies && { trustedProxies }) });
-  const rooms = new Rooms({ store, browsers, settings, metrics, log, nodeId, nodes });
+  const rooms = new Rooms({ store, browsers, settings, metrics, log, audit, nodeId, nodes });
   const sessions = new Set<Session>();
   const pulse = new Pulse({
     store,
@@ -176,7 +176,7 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
     degraded: () => pulse.degraded,
     handle: onMessage,
   };
-  const agents = new Agents({ rooms, operations, log, door });
+  const agents = new Agents({ rooms, operations, log, door, navigation });
   const allowed = origins(host, publicUrl, options.allowedOrigins);
   const app = createApp({
     store,

@@ -1,7 +1,9 @@
 #!/usr/bin/env node
 /** The `baton` command: environment and signals in, a running gateway out. The only file that touches `process`. */
+import { createReadStream } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { VERIFY_USAGE, verifyCommand } from "./audit/verify-command.ts";
 import { TOKEN_USAGE, tokenCommand } from "./commands/token.ts";
 import { ConfigError, readConfig } from "./config.ts";
 import { createGateway } from "./gateway.ts";
@@ -27,6 +29,19 @@ async function main(): Promise<void> {
   if (command === "token") {
     if (rest.includes("--help")) return void process.stdout.write(TOKEN_USAGE);
     process.stdout.write(`${await tokenCommand(rest, readConfig(process.env).auth)}\n`);
+    return;
+  }
+  if (command === "audit") {
+    const [action, ...args] = rest;
+    if (action !== "verify" || args.includes("--help")) {
+      process.stdout.write(`${VERIFY_USAGE}\n`);
+      process.exitCode = rest.includes("--help") ? 0 : 2;
+      return;
+    }
+    process.exitCode = await verifyCommand(args, {
+      open: (path) => createReadStream(path, "utf8"),
+      out: (line) => void process.stdout.write(`${line}\n`),
+    });
     return;
   }
   await serve();

@@ -95,7 +95,7 @@ export class Door {
   /** Records what was refused: not what could not be done at the moment, and not every one of too many. */
   refused(
     caller: Pick<Caller, "address"> & Partial<Caller>,
-    action: Operation | "connect" | "request",
+    action: Operation | "cdp.command" | "connect" | "request",
     error: unknown,
     fields: Pick<AuditEntry, "sandboxId" | "epoch"> = {},
   ): void {

@@ -29,8 +29,8 @@ export interface AgentConnectionOptions {
   readonly upstream: Upstream;
   readonly gate: Gate;
   readonly policy: AgentPolicy;
-  /** Where its commands may lead the browser. Undefined: anywhere. */
-  readonly navigation?: TargetPolicy | undefined;
+  /** Where its commands may lead the browser. */
+  readonly navigation: TargetPolicy;
   /** What the socket itself leads to. */
   readonly root: { readonly type: "browser" | "page"; readonly targetId?: string };
   readonly metrics: Metrics;
@@ -38,6 +38,8 @@ export interface AgentConnectionOptions {
   readonly baton: (command: Command, params: unknown) => void;
   /** The number of waiting commands changed. */
   readonly waiting: (count: number) => void;
+  /** A command that drives has left, or was refused because somebody else drives. */
+  readonly acted: (outcome: "ok" | "refused") => void;
   /** Whether a dialog is open in this page. */
   readonly isBlocked: (targetId: string) => boolean;
   /** What the gate knows has changed. */
@@ -116,6 +118,7 @@ export class AgentConnection implements Channel, PipeHandler {
       close: (reason, detail) => this.close(reason, detail),
       baton: options.baton,
       waiting: options.waiting,
+      acted: options.acted,
       mark: (session) => void this.#mark(session),
       quiet: (session) => this.#drain.quietOne(session),
       settle: () => this.#settle(),

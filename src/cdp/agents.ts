@@ -29,8 +29,8 @@ export interface AgentsOptions {
   readonly operations: Operations;
   readonly log: Logger;
   readonly door: Door;
-  /** Where their commands may lead browsers. Default: anywhere. */
-  readonly navigation?: TargetPolicy;
+  /** Where their commands may lead browsers. */
+  readonly navigation: TargetPolicy;
 }
 
 /** Who connects, and as what it is taken: over CDP everybody is the agent. */
@@ -205,6 +205,7 @@ export class Agents {
         log.warn({ sandboxId, at: placeOf(error) }, "an agent's connection failed, and was ended"),
       sessionEnded: (sessionId) => domain.forget(sessionId),
       waiting: (count) => member.waiting(count),
+      acted: this.#recorder(caller, room),
       isBlocked: (targetId) => link.blocked.has(targetId),
       known: (known) => domain.changed(known),
       left: () => {
@@ -227,6 +228,21 @@ export class Agents {
       detail: { policy },
     });
     return connection.start(pipe);
+  }
+
+  /** Once an epoch: who drove, and who was refused to, not every command. */
+  #recorder(caller: Caller, room: Room): (outcome: "ok" | "refused") => void {
+    const { door } = this.#options;
+    const recorded = { ok: 0, refused: 0 };
+    return (outcome) => {
+      const { epoch, sandboxId, control } = room.sandbox;
+      if (recorded[outcome] === epoch) return;
+      recorded[outcome] = epoch;
+      if (outcome === "ok") return void door.did(caller, { action: "cdp.command", sandboxId, epoch });
+      const who = control.controller ?? "nobody";
+      const refusal = new BatonError("not_controller", `Not the agent drives, but ${who}. Wait for control.`);
+      door.refused(caller, "cdp.command", refusal, { sandboxId, epoch });
+    };
   }
 
   /** Ends the connection with its token, or with the newest that it was refreshed with. */

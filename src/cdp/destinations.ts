@@ -54,8 +54,7 @@ export function mayLead(method: string): boolean {
 }
 
 export interface DestinationsHooks {
-  /** Undefined: everything is allowed. */
-  readonly policy: TargetPolicy | undefined;
+  readonly policy: TargetPolicy;
   /** @returns undefined for what is no command, and was answered */
   readonly read: (bytes: Buffer) => Command | undefined;
   readonly pass: (command: Command) => void;
@@ -88,7 +87,7 @@ export class Destinations {
     if (!command) return;
     const { policy } = this.#hooks;
     const lead = LEADS.get(command.method);
-    if (!lead || !policy || policy.any) return this.#hooks.pass(command);
+    if (!lead || policy.any) return this.#hooks.pass(command);
     const params: Record<string, unknown> = { ...command.params };
     const why = lead.beyond?.(params);
     if (why !== undefined) {

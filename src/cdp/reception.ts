@@ -37,6 +37,8 @@ export interface ReceptionHooks {
   readonly baton: (command: Command, params: unknown) => void;
   /** The number of waiting commands changed. */
   readonly waiting: (count: number) => void;
+  /** A command that drives has left, or was refused because somebody else drives. */
+  readonly acted: (outcome: "ok" | "refused") => void;
   /** Resolves when nothing that this session sent is under way. */
   readonly quiet: (session: SessionState) => Promise<void>;
   /** A command waits that is meant for the page as it is now. */
@@ -99,6 +101,7 @@ export class Reception {
         return this.#wait(command);
       case "reject":
         if (isScript(method)) session.contexts.spoil(contextOf(scriptOf(command)));
+        if (command.drives) this.#hooks.acted("refused");
         return this.#refuse(command, notDriving(method, this.#hooks.gate.known));
       case "inspect": {
         const script = scriptOf(command);
@@ -189,6 +192,7 @@ export class Reception {
     const { sessions, upstream } = this.#hooks;
     sessions.sent(command);
     upstream.send(bytes);
+    if (drives) this.#hooks.acted("ok");
     // A page that stops, be it for a moment, loses what a person does in it.
     if (method === "Debugger.enable" && !this.agentDrives)
       for (const step of session.suspended.suspend()) upstream.post(step.method, step.params, session.id);

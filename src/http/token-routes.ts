@@ -7,7 +7,8 @@ import { noTokens } from "../auth/identity.ts";
 import { authorize } from "../core/access.ts";
 import { sandboxNotFound } from "../room/dispatch.ts";
 import type { Store } from "../store/store.ts";
-import type { Env } from "./callers.ts";
+import { exportLines } from "../audit/chain.ts";
+import { lifeOf, type Env } from "./callers.ts";
 import { routes } from "./routes.ts";
 
 export interface TokenRoutesContext {
@@ -57,6 +58,48 @@ export function tokenRoutes(app: OpenAPIHono<Env>, { store, door, publicUrl }: T
     await needed(door.auth).revoke(tokenId, expiresAt);
     await door.did(c.get("caller"), { action: "token.revoke", detail: { tokenId } });
     return c.json({ ok: true as const }, 200);
+  });
+
+  app.openapi(routes.audit, async (c) => {
+    const caller = c.get("caller");
+    authorize(caller, "audit.read");
+    const { since, limit } = c.req.valid("query");
+    // Before it is read: the export shows itself, and an unreachable store is an error and not half a file.
+    await door.did(caller, { action: "audit.read", detail: { since } });
+    const { seq } = await store.auditHead();
+    const { signal, done } = lifeOf(c, door);
+    const lines = exportLines(store, since, Math.min(limit, Math.max(0, seq - since)));
+    return new Response(textStream(lines, signal, done), {
+      headers: { "content-type": "application/x-ndjson", "cache-control": "no-store" },
+    }) as never;
+  });
+}
+
+/** Reads on only while somebody takes what was read: an export is as long as the log. */
+function textStream(
+  lines: AsyncGenerator<string, void, undefined>,
+  signal: AbortSignal,
+  done: () => void,
+): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  return new ReadableStream<Uint8Array>({
+    pull: async (controller) => {
+      try {
+        signal.throwIfAborted();
+        const { value, done: isOver } = await lines.next();
+        if (value !== undefined) return controller.enqueue(encoder.encode(value));
+        if (isOver) controller.close();
+        done();
+      } catch (error) {
+        // Cut in the middle: the reader sees an export that did not end, and not one that is short.
+        controller.error(error);
+        done();
+      }
+    },
+    cancel: async () => {
+      done();
+      await lines.return();
+    },
   });
 }
 

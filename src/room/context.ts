@@ -1,4 +1,5 @@
 /** What rooms are given. */
+import type { AuditSink } from "../auth/door.ts";
 import type { Logger } from "../ops/log.ts";
 import type { Metrics } from "../ops/metrics.ts";
 import type { Store } from "../store/store.ts";
@@ -11,6 +12,7 @@ export interface RoomContext {
   readonly settings: RoomSettings;
   readonly metrics: Metrics;
   readonly log: Logger;
+  readonly audit: AuditSink;
   /** Unique among all nodes and their restarts. */
   readonly nodeId: string;
   readonly nodes: {

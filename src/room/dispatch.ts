@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { nanoid } from "nanoid";
 import { BatonError } from "../../protocol/errors.ts";
 import type { Handoff } from "../../protocol/handoff.ts";
+import type { SandboxEvent } from "../../protocol/sandbox.ts";
 import type { Command } from "../core/commands.ts";
 import { nextDeadline, type SandboxState } from "../core/state.ts";
 import { transition } from "../core/transition.ts";
@@ -25,6 +26,8 @@ export interface Outcome {
   readonly state: SandboxState;
   /** The handoff right after this call's commit, also when this is a repetition. */
   readonly handoff: Handoff | null;
+  /** What this call's commit changed, for all to see. */
+  readonly events: readonly SandboxEvent[];
   /** This call was made before under the same key; `state` is what has become of it since. */
   readonly repeated: boolean;
 }
@@ -66,7 +69,7 @@ export async function dispatch(
     // A request with a key that changes nothing is remembered too: its late repetition must not change something.
     if (step.kind === "same" && !request) {
       if (command.type !== "tick" && !(await stands(store, sandboxId, loaded))) continue;
-      return { state: loaded.state, handoff: loaded.state.handoff, repeated: false };
+      return { state: loaded.state, handoff: loaded.state.handoff, events: [], repeated: false };
     }
     const state = step.kind === "same" ? loaded.state : step.state;
     let result: CommitResult;
@@ -85,7 +88,10 @@ export async function dispatch(
       if (unanswered.length > MAX_UNANSWERED) throw error;
       continue;
     }
-    if (result.kind === "committed") return { state, handoff: state.handoff, repeated: false };
+    if (result.kind === "committed") {
+      const events = step.kind === "same" ? [] : step.events;
+      return { state, handoff: state.handoff, events, repeated: false };
+    }
     if (result.kind === "missing") throw sandboxNotFound(sandboxId);
     // `repeated`: it is in already, and the next load finds its record. `conflict`: decide anew.
   }
@@ -124,5 +130,5 @@ function recorded(
       "This idempotency key was used for a different request. Use a new key for a new request.",
     );
   }
-  return { state, handoff: record.handoff, repeated };
+  return { state, handoff: record.handoff, events: [], repeated };
 }

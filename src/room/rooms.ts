@@ -2,7 +2,7 @@
 import type { AgentPolicy } from "../../protocol/agent.ts";
 import { BatonError } from "../../protocol/errors.ts";
 import type { BrowserSource } from "../../protocol/http.ts";
-import type { EventActor, Sandbox } from "../../protocol/sandbox.ts";
+import type { EventActor, EventType, Sandbox } from "../../protocol/sandbox.ts";
 import { initialState, nextDeadline, publicView, type SandboxState } from "../core/state.ts";
 import { announce } from "../core/step.ts";
 import { dispatch, sandboxNotFound } from "./dispatch.ts";
@@ -16,6 +16,9 @@ const POSTPONE_MS = 2_000;
 
 /** How long one look waits for the deadlines that it found. */
 const PATIENCE_MS = 250;
+
+/** Endings that nobody asked for, and that are on record all the same (H4, H5). */
+const BY_TIME: ReadonlySet<EventType> = new Set(["handoff.expired", "handoff.returned", "control.released"]);
 
 interface Entry {
   readonly opening: Promise<Room>;
@@ -148,7 +151,18 @@ export class Rooms {
   async #settleDeadline(sandboxId: string): Promise<boolean> {
     this.#settling.add(sandboxId);
     try {
-      await dispatch(this.context.store, sandboxId, { type: "tick" });
+      const { events } = await dispatch(this.context.store, sandboxId, { type: "tick" });
+      for (const { type, epoch, changes } of events) {
+        if (!BY_TIME.has(type)) continue;
+        const requestId = changes.handoff?.requestId;
+        void this.context.audit.record({
+          action: type,
+          outcome: "ok",
+          sandboxId,
+          epoch,
+          ...(requestId !== undefined && { requestId }),
+        });
+      }
       return true;
     } catch (error) {
       if (error instanceof BatonError && error.code === "sandbox_not_found") return false;

@@ -49,9 +49,8 @@ export class Marks {
     if (this.#byId.size - leaving >= this.#max) throw tooManyMarks(this.#max);
   }
 
-  /** Newer than all that are here. */
+  /** Newer than all that are here; what stood under its id was dropped. */
   keep(mark: VersionedMark): void {
-    this.#byId.delete(mark.id);
     this.#byId.set(mark.id, mark);
     this.#newest = mark.version;
     this.#earliest = Math.min(this.#earliest, mark.until);

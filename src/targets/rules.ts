@@ -88,10 +88,12 @@ function parseTarget(item: string, body: string): Target {
 
 /** As URLs have it: lower case, IDN as `xn--`; here without a dot at the end. */
 function hostName(text: string): string | undefined {
-  if (/[\s/@?#\\:%[\]<>^|*"`{}]/.test(text) || !URL.canParse(`http://${text}/`)) return undefined;
+  // What would be another part of a URL is none of the name.
+  if (/[\s/@?#\\:%]/.test(text) || !URL.canParse(`http://${text}/`)) return undefined;
   const name = withoutDot(new URL(`http://${text}/`).hostname);
   // Numbers that a URL takes for an address (`0x7f.1`) are not what was written.
-  return name === "" || isIP(name) !== 0 || name.length > 253 ? undefined : name;
+  const isName = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/.test(name) && isIP(name) === 0;
+  return isName && name.length <= 253 ? name : undefined;
 }
 
 export function withoutDot(host: string): string {

@@ -172,14 +172,20 @@ export function describeMarks(current: () => StoreHarness): void {
       expect((await store.marksSince(version)).marks).toHaveLength(3);
     });
 
-    it("many that expired leave, a few with each that comes", async () => {
-      const { at, pass } = await soon();
+    it("many that expired leave, a few with each that comes, and more when more have expired", async () => {
       const { maxMarks } = harness;
-      await Promise.all(Array.from({ length: maxMarks }, (_, index) => store.mark(`s${index}`, "x", at)));
-      await pass();
-      const fresh = Array.from({ length: maxMarks }, (_, index) => `f${index}`);
+      const marksOf = (prefix: string, at: number) =>
+        Array.from({ length: maxMarks / 2 }, async (_, index) => store.mark(`${prefix}${index}`, "x", at));
+      const first = await soon();
+      const second = first.at + (harness.advance ? 1_000 : 150);
+      await Promise.all([...marksOf("first", first.at), ...marksOf("second", second)]);
+      await first.pass();
+      await peer.mark("between", "x", until);
+      await harness.advance?.(1_000);
+      while ((await store.now()) < second);
+      const fresh = Array.from({ length: maxMarks - 1 }, (_, index) => `f${index}`);
       for (const id of fresh) await peer.mark(id, "x", until);
-      expect(ids((await store.marksSince(0)).marks)).toEqual(fresh);
+      expect(ids((await store.marksSince(0)).marks)).toEqual(["between", ...fresh]);
     });
   });
 }

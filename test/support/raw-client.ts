@@ -28,6 +28,8 @@ export interface Identity {
   readonly role?: Role;
   readonly name?: string;
   readonly clientId?: string;
+  /** Says who it is; without `role` and `name` of its own then. */
+  readonly token?: string;
 }
 
 export class RawClient {
@@ -75,8 +77,9 @@ export class RawClient {
     return this.#inbox.all;
   }
 
-  hello({ role = "operator", name = "ann", clientId }: Identity = {}): void {
-    this.send({ type: "hello", version: PROTOCOL_VERSION, role, name, ...(clientId && { clientId }) });
+  hello({ token, clientId, ...self }: Identity = {}): void {
+    const who = token === undefined ? { role: "operator", name: "ann", ...self } : { token, ...self };
+    this.send({ type: "hello", version: PROTOCOL_VERSION, ...who, ...(clientId && { clientId }) });
   }
 
   send(message: object): void {

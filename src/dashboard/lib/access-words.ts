@@ -18,7 +18,7 @@ export interface RefusalWords {
 }
 
 const NOTHING_LOST =
-  "Nothing is lost: the browser stays as it is. If you were driving, it waits for you a little while and then goes back to the agent or to the queue.";
+  "Nothing is lost: the browser stays as it is. If you were driving, it waits a little while, and then goes back to the agent or to the queue.";
 const NEW_LINK = "Ask the person who sent you the link for a new one.";
 const NEW_TOKEN = "Sign in with a new token, or ask whoever runs this gateway for one.";
 const WHOLE_LINK =

@@ -1,3 +1,4 @@
+import { BatonError } from "../../../protocol/errors.ts";
 import type { Role } from "../../../protocol/sandbox.ts";
 import type { Grant } from "../../sdk/api.ts";
 import type { Action } from "./control-view.ts";
@@ -69,6 +70,15 @@ export function watchOnly(grant: Grant | undefined): string {
   return grant?.link === "watch"
     ? "This link is for watching. To drive, ask for a link that lets you."
     : "Your token is for watching. To drive, sign in with one that lets you.";
+}
+
+/** Why a sandbox cannot be shown: there is none, or it is not for this person. */
+export function whyMissing(error: Error, grant: Grant | undefined): string {
+  if (!(error instanceof BatonError) || error.code !== "forbidden" || grant === undefined)
+    return error.message;
+  return grant.link === undefined
+    ? "Your token does not open this sandbox. Sign in with one that does."
+    : "Your link does not open this sandbox, but one other.";
 }
 
 /** A link's single sandbox. */

@@ -3,9 +3,10 @@ import type { Dialog, Tab } from "../../../protocol/preview.ts";
 import type { Member, Sandbox } from "../../../protocol/sandbox.ts";
 import type { BatonClient, SandboxHandle, SandboxUpdate } from "../../sdk/api.ts";
 import { viewControl } from "../lib/control-view.ts";
+import { whyMissing } from "../lib/rights.ts";
 import { appendEntries, describeEvent, describePast, type TimelineEntry } from "../lib/event-words.ts";
 import type { Outcome } from "../lib/outcome-words.ts";
-import { leaseHandle, rights } from "./connection.ts";
+import { grant, leaseHandle, rights } from "./connection.ts";
 import { Picture } from "./picture.ts";
 import { showError, showRefusal } from "./toasts.ts";
 
@@ -53,7 +54,7 @@ export class Room {
       handle.subscribe(
         (update) => this.#update(update),
         (error) => {
-          this.missing.value = error.message;
+          this.missing.value = whyMissing(error, grant.peek());
         },
       ),
       handle.input.onRefused(showRefusal),

@@ -1,6 +1,6 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { createServer, request as openRequest, type IncomingMessage, type Server } from "node:http";
+import { createServer, request as openRequest, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import {
   connect,
   createServer as createTcpServer,
@@ -85,7 +85,7 @@ async function startMute(): Promise<Mute> {
   return { rtc: await udp("rtc"), tcp: portOf(tcp), transport: await udp("transport"), arrived, all };
 }
 
-type Pages = Readonly<Record<string, string | ((response: import("node:http").ServerResponse) => void)>>;
+type Pages = Readonly<Record<string, string | ((response: ServerResponse) => void)>>;
 
 async function startSite(pages: Pages): Promise<{ origin: string; port: number }> {
   const server = await listening(

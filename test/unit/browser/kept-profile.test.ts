@@ -12,6 +12,7 @@ import { chromiumProvider } from "../../../src/browser/chromium.ts";
 import { ChromiumLink } from "../../../src/browser/chromium-link.ts";
 import type { ChromiumProcess } from "../../../src/browser/launch-chromium.ts";
 import { profileState } from "../../../src/browser/profile-holder.ts";
+import { targetPolicy } from "../../../src/targets/policy.ts";
 import { Browsers } from "../../../src/room/browsers.ts";
 import { chromiumProcess, until } from "./bench.ts";
 
@@ -114,7 +115,8 @@ async function gatewayProcess(): Promise<{ stored: string; kill: () => void }> {
     JSON.stringify(new URL(`../../../src/${path}`, import.meta.url).href);
   const program = `
     import { chromiumProvider } from ${source("browser/chromium.ts")};
-    import { Browsers } from ${source("room/browsers.ts")};
+    import { targetPolicy } from "../../../src/targets/policy.ts";
+import { Browsers } from ${source("room/browsers.ts")};
     const browsers = new Browsers(chromiumProvider(), {
       profileDir: ${JSON.stringify(folder)},
       storedEndpoint: async () => undefined,
@@ -234,6 +236,25 @@ describe("a kept profile", () => {
       message: expect.stringContaining("cannot be written") as string,
     });
   });
+
+  it.each(["orderly", "killed"])(
+    "pages of files do not come back where only sites are allowed (%s end)",
+    async (end) => {
+      const first = await start({ url: "file:///etc/hostname" });
+      await shows(first.link, "file:///etc/hostname");
+      await first.link.dispatch({ kind: "tab", action: "open" });
+      await first.link.dispatch({ kind: "navigate", to: "url", url: `${origin}/other` });
+      await shows(first.link, "file:///etc/hostname", "/other");
+      await first.close();
+      if (end === "killed") {
+        const urls = ["file:///etc/hostname", "file:///etc/passwd", `${origin}/other`];
+        await writeFile(join(profile, "baton.json"), JSON.stringify({ version: 1, urls }));
+        await symlink("the-container-of-before-7", join(profile, "SingletonLock"));
+      }
+      const second = await start({ navigation: targetPolicy("loopback", "S"), elsewhereMs: 20 });
+      await shows(second.link, "/other");
+    },
+  );
 
   it("what hangs on it is ended before another one starts", async () => {
     const first = await start();

@@ -197,7 +197,7 @@ describe("attach", () => {
     });
     const { port } = server.address() as AddressInfo;
     const link = new ChromiumLink({ endpoint: async () => `http://127.0.0.1:${port}` });
-    await expect(link.ready()).rejects.toThrow(/did not answer as a browser/);
+    await expect(link.ready()).rejects.toThrow(/No browser answers at its address/);
     await link.close();
     const nonsense = new ChromiumLink({ endpoint: async () => "localhost:9222" });
     await expect(nonsense.ready()).rejects.toThrow(/not a CDP address/);

@@ -31,7 +31,7 @@ class Bench {
       pass: ({ bytes }) => this.log.push(bytes.toString()),
       refuse: ({ id }, refusal) => {
         this.refusals.push(refusal);
-        this.log.push(`refused ${id} ${String((refusal.data as { code?: string } | undefined)?.code)}`);
+        this.log.push(`refused ${id} ${(refusal.data as { code?: string } | undefined)?.code ?? ""}`);
       },
       pause: () => this.log.push("pause"),
       resume: () => this.log.push("resume"),

@@ -94,6 +94,27 @@ describe("launched browsers", () => {
     expect(first.started).toEqual([]);
   });
 
+  it.each([
+    "ws://10.0.0.7:9222/devtools/browser/1",
+    "ws://127.0.0.1:9222@10.0.0.7/devtools/browser/1",
+    "ws://localhost:9222/devtools/browser/1",
+    "http://127.0.0.1:9222/devtools/browser/1",
+    "ws://127.0.0.1:9222/other",
+  ])("no address but a launched browser's own counts as one: %s", async (address) => {
+    const asked: string[] = [];
+    const on = node();
+    on.provider.answers = async (endpoint) => {
+      asked.push(endpoint);
+      return true;
+    };
+    store.set("s", `${address}#launch1`);
+    await expect(on.look("s")).rejects.toMatchObject({ cause: { code: "browser_unavailable" } });
+    expect(asked).toEqual([]);
+    store.set("s", "ws://127.0.0.1:9222/devtools/browser/1#launch1");
+    await on.look("s");
+    expect(asked).toEqual(["ws://127.0.0.1:9222/devtools/browser/1"]);
+  });
+
   it("another node uses the one that runs, by the name that the store has", async () => {
     const first = node();
     await create(first, "s");

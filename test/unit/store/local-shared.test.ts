@@ -14,7 +14,8 @@ describe("local store: marks and the audit log", () => {
     let now = 1_700_000_000_000;
     const open = async () => LocalStore.open({ dir, now: () => now, auditLength: 5 });
     const first = await open();
-    for (const id of ["b", "a"]) await first.mark(id, `by ${id}`, now + HOUR_MS);
+    await first.mark("b", "by b", now + 2 * HOUR_MS);
+    await first.mark("a", "by a", now + HOUR_MS);
     await first.mark("short", "x", now + 1_000);
     await first.mark("renewed", "one", now + 1_000);
     now += 1_000;

@@ -1,5 +1,6 @@
 /** Marks in a Redis that loses some of them, and many of them. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { VERSIONS } from "../../../src/store/marks.ts";
 import { RedisStore } from "../../../src/store/redis/redis-store.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { RedisServer } from "../../support/redis.ts";
@@ -51,7 +52,7 @@ describe("redis store: marks", () => {
   it("more than fit in one answer are all told, in order, and nothing twice", async () => {
     const store = await open("many");
     const until = (await store.now()) + HOUR_MS;
-    const ids = Array.from({ length: 2_500 }, (_, index) => `id ${index}`);
+    const ids = Array.from({ length: VERSIONS + 1_500 }, (_, index) => `id ${index}`);
     await Promise.all(ids.map(async (id) => store.mark(id, "x", until)));
     const { version, marks } = await store.marksSince(0);
     expect(marks.map(({ id }) => id)).toEqual(ids);

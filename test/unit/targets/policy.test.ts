@@ -1,5 +1,5 @@
 import type { LookupAddress } from "node:dns";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { targetPolicy, type Resolve, type TargetPolicy } from "../../../src/targets/policy.ts";
 
@@ -307,6 +307,8 @@ describe("a rule that cannot be read", () => {
     "*.",
     "a b",
     "none,public",
+    "public;private",
+    "a..b",
     "site..example\u0000",
     "fe80::1%eth0",
   ])("%j is named, with what a rule is", (rules) => {

@@ -1,0 +1,169 @@
+/** An agent's CDP socket that sends whatever a script says. Every message it sends is answered once, or the socket ends. */
+import { once } from "node:events";
+import { WebSocket } from "ws";
+import { CLOSE, ERRORS } from "../../protocol/errors.ts";
+import { scanCommand } from "../../src/cdp/scan.ts";
+import { SESSION } from "./cdp-messages.ts";
+import { count, type Tally } from "./socket-client.ts";
+import { shown, Violation } from "./violation.ts";
+import { within } from "./within.ts";
+
+const OPEN_MS = 10_000;
+/** Why the gate itself refuses, beside the documented codes. */
+const GATE_CODES: ReadonlySet<string> = new Set(["private"]);
+
+interface CdpMessage {
+  readonly id?: number;
+  readonly method?: string;
+  readonly params?: { readonly sessionId?: string };
+  readonly result?: object;
+  readonly error?: { readonly code: number; readonly message: string; readonly data?: string };
+}
+
+export interface CdpContext {
+  readonly url: string;
+  readonly tally: Tally;
+  readonly wrong: (error: Error) => void;
+  /** The sandbox was removed, or its browser said what no browser says: connections may end for it. */
+  readonly mayEnd: () => boolean;
+}
+
+export class CdpClient {
+  readonly #context: CdpContext;
+  readonly #socket: WebSocket;
+  /** Messages without an answer, by id; those that have none are `none`. */
+  readonly #due = new Map<string, string[]>();
+  readonly #gone: Promise<void>;
+  #session: string | undefined;
+  #askedToClose = false;
+  #ownEnd = false;
+  #closed = false;
+  #syncs = 0;
+  #changed: () => void = () => {};
+
+  static async open(context: CdpContext): Promise<CdpClient> {
+    const client = new CdpClient(context);
+    await within(once(client.#socket, "open"), "the handshake of an agent", OPEN_MS);
+    return client;
+  }
+
+  private constructor(context: CdpContext) {
+    this.#context = context;
+    this.#socket = new WebSocket(context.url, { perMessageDeflate: false });
+    this.#socket.on("error", () => {});
+    this.#socket.on("message", (data: Buffer) => {
+      try {
+        this.#message(data.toString("utf8"));
+      } catch (error) {
+        context.wrong(error as Error);
+      }
+      this.#changed();
+    });
+    this.#gone = new Promise((resolve) => {
+      this.#socket.once("close", (code: number, reason: Buffer) => {
+        this.#closed = true;
+        if (!this.#ownEnd) this.#checkClose(code, reason.toString());
+        this.#changed();
+        resolve();
+      });
+    });
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  send(text: string): void {
+    this.bytes(Buffer.from(text.replaceAll(SESSION, this.#session ?? "S0"), "utf8"));
+  }
+
+  bytes(bytes: Uint8Array): void {
+    if (this.#closed) return;
+    const scanned = scanCommand(Buffer.from(bytes));
+    const id = scanned.ok ? scanned.envelope.id : scanned.id;
+    if (scanned.ok && scanned.envelope.method === "Browser.close") this.#askedToClose = true;
+    const key = id === undefined ? "none" : String(id);
+    const due = this.#due.get(key) ?? [];
+    this.#due.set(key, due);
+    due.push(Buffer.from(bytes).toString("utf8"));
+    this.#socket.send(bytes);
+  }
+
+  /** Resolves when what was sent before was read: the gate answers this one itself. */
+  async roundTrip(deadlineMs: number): Promise<void> {
+    this.#syncs += 1;
+    const id = 1_000_000 + this.#syncs;
+    this.send(JSON.stringify({ id, method: "Baton.disable" }));
+    await this.#until(() => !this.#due.has(String(id)), deadlineMs);
+  }
+
+  async answered(deadlineMs: number): Promise<void> {
+    await this.#until(() => this.#due.size === 0, deadlineMs);
+  }
+
+  async close(): Promise<void> {
+    this.#ownEnd = true;
+    this.#socket.close();
+    await within(this.#gone, "the end of a socket", OPEN_MS).catch(() => this.#socket.terminate());
+  }
+
+  cut(): void {
+    this.#ownEnd = true;
+    this.#socket.terminate();
+  }
+
+  async #until(check: () => boolean, deadlineMs: number): Promise<void> {
+    if (check() || this.#closed) return;
+    const done = new Promise<void>((resolve) => {
+      this.#changed = () => {
+        if (check() || this.#closed) resolve();
+      };
+    });
+    await within(done, "an answer", deadlineMs).catch(() => {
+      const owed = [...this.#due.values()].flat().map((text) => shown(text));
+      throw new Violation(`no answer within ${deadlineMs} ms to ${owed.slice(0, 5).join(" ; ")}`);
+    });
+    this.#changed = () => {};
+  }
+
+  #message(text: string): void {
+    const message = JSON.parse(text) as CdpMessage;
+    if (message.method !== undefined) {
+      if (typeof message.params !== "object") throw new Violation(`an event without params: ${shown(text)}`);
+      count(this.#context.tally.answers, "cdp event");
+      if (message.method === "Target.attachedToTarget") this.#session = message.params.sessionId ?? this.#session;
+      return;
+    }
+    const { id, result, error } = message;
+    count(this.#context.tally.answers, error ? "cdp error" : "cdp result");
+    if ((result === undefined) === (error === undefined)) throw new Violation(`neither result nor error: ${shown(text)}`);
+    if (error) this.#refusal(error, text);
+    const key = id === undefined ? "none" : String(id);
+    const due = this.#due.get(key);
+    if (!due) throw new Violation(`answered, but not asked, or answered before: ${shown(text)}`);
+    due.pop();
+    if (due.length === 0) this.#due.delete(key);
+  }
+
+  #refusal({ code, message, data }: NonNullable<CdpMessage["error"]>, text: string): void {
+    if (!Number.isInteger(code) || message === "") throw new Violation(`no CDP error: ${shown(text)}`);
+    if (data === undefined) return;
+    const { code: reason } = JSON.parse(data) as { code?: string };
+    if (reason === undefined) return;
+    count(this.#context.tally.codes, reason);
+    if (reason === "internal" || !(Object.hasOwn(ERRORS, reason) || GATE_CODES.has(reason)))
+      throw new Violation(`not a documented code: ${shown(text)}`);
+  }
+
+  #checkClose(code: number, reason: string): void {
+    const because: Record<number, boolean> = {
+      [CLOSE.normal.code]: this.#askedToClose,
+      [CLOSE.browser_gone.code]: this.#context.mayEnd(),
+      [CLOSE.internal.code]: this.#context.mayEnd(),
+      [CLOSE.resync.code]: true,
+      [CLOSE.rate_limited.code]: true,
+    };
+    if (because[code] !== true)
+      this.#context.wrong(new Violation(`an agent's socket was closed without a cause: ${code} ${reason}`));
+  }
+}
