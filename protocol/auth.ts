@@ -35,10 +35,18 @@ export type LinkAccess = z.infer<typeof LinkAccess>;
 export const MIN_LINK_TTL_MS = 10_000;
 export const MAX_LINK_TTL_MS = 24 * 60 * 60 * 1_000;
 
+const MAX_LINK_SUBJECT = 120;
+
 export const CreateLinkBody = z.strictObject({
   access: LinkAccess,
-  /** Who the link makes of the one who opens it: their name in the room. Default: `guest-` and a few letters. */
-  subject: Controller.exactOptional(),
+  /**
+   * Who the link makes of the one who opens it: their name in the room, with `guest-` before it unless the one who
+   * makes the link may act for others. Default: a few random letters.
+   */
+  subject: Controller.refine(
+    (subject) => subject.length <= MAX_LINK_SUBJECT,
+    `must have at most ${MAX_LINK_SUBJECT} characters`,
+  ).exactOptional(),
   /** How long it can be opened, and how long each who opened it may stay. Default 15 minutes. */
   expiresInMs: z.number().int().min(MIN_LINK_TTL_MS).max(MAX_LINK_TTL_MS).exactOptional(),
   /** Only the first who opens it gets in; that one may reload. Default: it can be opened until it expires. */

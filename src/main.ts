@@ -6,7 +6,8 @@ import { parseArgs } from "node:util";
 import { VERIFY_USAGE, verifyCommand } from "./audit/verify-command.ts";
 import { TOKEN_USAGE, tokenCommand } from "./commands/token.ts";
 import { ConfigError, readConfig } from "./config.ts";
-import { createGateway } from "./gateway.ts";
+import type { DemoTokens } from "../examples/login-handoff/demo.ts";
+import { createGateway, type Gateway } from "./gateway.ts";
 import { createLogger } from "./ops/log.ts";
 import { openStore } from "./stores.ts";
 
@@ -68,6 +69,8 @@ async function serve(): Promise<void> {
     ...(config.auth && { auth: config.auth }),
     allowedOrigins: config.allowedOrigins,
     frameAncestors: config.frameAncestors,
+    cdpTargets: config.cdpTargets,
+    navigationTargets: config.navigationTargets,
     ...(config.limits && { limits: config.limits }),
     ...(config.trustedProxies && { trustedProxies: config.trustedProxies }),
     ...(config.publicUrl !== undefined && { publicUrl: config.publicUrl }),
@@ -108,7 +111,7 @@ async function serve(): Promise<void> {
   if (config.demo) {
     const { startDemo } = await import("../examples/login-handoff/demo.ts");
     try {
-      const demo = await startDemo(url, (line) => log.info(line));
+      const demo = await startDemo(url, (line) => log.info(line), await demoTokens(gateway));
       stopDemo = () => demo.close();
       log.info(`live sandbox: ${demo.viewerUrl}`);
     } catch (error) {
@@ -116,6 +119,16 @@ async function serve(): Promise<void> {
       if (!stopping) throw error;
     }
   }
+}
+
+/** A year: the demo runs as long as its gateway. */
+const DEMO_MS = 365 * 24 * 60 * 60_000;
+
+async function demoTokens({ auth }: Gateway): Promise<DemoTokens | undefined> {
+  if (!auth) return undefined;
+  const sign = (subject: string, role: "agent" | "worker"): Promise<string> =>
+    auth.sign({ subject, role, sandboxes: ["demo"], expiresAt: Date.now() + DEMO_MS });
+  return { agent: await sign("demo-agent", "agent"), worker: await sign("demo", "worker") };
 }
 
 main().catch((error: unknown) => {

@@ -16,15 +16,36 @@ export interface Demo {
   close(): Promise<void>;
 }
 
+/** For a gateway that asks for tokens. */
+export interface DemoTokens {
+  readonly agent: string;
+  readonly worker: string;
+}
+
 /**
  * @param gatewayUrl base URL of a running gateway
  * @param say gets a line for each step of the story
+ * @param tokens undefined where none are asked for
  */
-export async function startDemo(gatewayUrl: string, say: (line: string) => void): Promise<Demo> {
+export async function startDemo(
+  gatewayUrl: string,
+  say: (line: string) => void,
+  tokens?: DemoTokens,
+): Promise<Demo> {
   const site = await startDemoSite();
   const stopping = new AbortController();
-  const client = connect({ url: gatewayUrl, role: "agent", name: "demo-agent" });
-  const worker = connect({ url: gatewayUrl, role: "worker", name: "demo" });
+  const client = connect({
+    url: gatewayUrl,
+    role: "agent",
+    name: "demo-agent",
+    ...(tokens && { token: tokens.agent }),
+  });
+  const worker = connect({
+    url: gatewayUrl,
+    role: "worker",
+    name: "demo",
+    ...(tokens && { token: tokens.worker }),
+  });
   try {
     // A store that outlasts the gateway has the one of the last run, whose site is gone.
     await worker.removeSandbox(SANDBOX_ID).catch((error: unknown) => {

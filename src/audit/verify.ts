@@ -105,8 +105,6 @@ class Verification {
       else if (seq - from.seq - 1 > this.#unread) this.#missing(from.seq + 1, seq - 1 - this.#unread);
       else if (this.#unread === 0 && prev !== from.hash)
         this.#problem(`number ${seq} does not follow the line ${from.seq} that was given with --from`);
-    } else if (seq === 1 && this.#unread > 0) {
-      this.#problem("number 1 is not the first line of the file");
     }
     if (seq === 1 && prev !== "") this.#problem("number 1 says that a line was before it");
   }
@@ -116,10 +114,6 @@ class Verification {
     if (between < 0)
       this.#problem(`number ${seq} comes after ${newest.seq}: it is there twice, or at the wrong place`);
     else if (between > this.#unread) this.#missing(newest.seq + 1, seq - 1 - this.#unread);
-    else if (between < this.#unread)
-      this.#problem(
-        `number ${seq} comes right after ${newest.seq} in the log, but not here: lines were inserted`,
-      );
     else if (between === 0 && prev !== newest.hash && prev !== newest.computed)
       this.#problem(
         `number ${seq} does not follow this number ${newest.seq}: one of the two is not the original`,

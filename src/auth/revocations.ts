@@ -112,10 +112,11 @@ export class Revocations {
       const { version, reset, marks } = await this.#store.marksSince(this.#version);
       for (const { id, until } of marks)
         if (id.startsWith(REVOKED)) this.#revoked.set(id.slice(REVOKED.length), until);
-      this.#version = version;
       this.#askedAt = performance.now();
-      // The store lost its last writes: what this node heard of them is all that is left.
+      // The store lost its last writes: what this node heard of them is all that is left. Until it is told, the next
+      // look is answered with a reset again.
       if (reset) await this.#tellAgain(new Set(marks.map(({ id }) => id)));
+      this.#version = version;
     } catch (error) {
       if (!(error instanceof BatonError && error.retryable))
         this.#log.error({ err: error }, "could not look for revoked tokens; trying again");

@@ -200,8 +200,7 @@ export class ChromiumProcess implements LaunchedBrowser {
       `--proxy-server=${url}`,
       // Chromium would go to loopback and link-local addresses by itself.
       "--proxy-bypass-list=<-loopback>",
-      // What asks for names beside the proxy finds none.
-      "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+      // The same setting by its older and its newer name: WebRTC would send UDP past any proxy.
       "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
       "--webrtc-ip-handling-policy=disable_non_proxied_udp",
     ];

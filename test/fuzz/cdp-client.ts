@@ -20,6 +20,11 @@ interface CdpMessage {
   readonly error?: { readonly code: number; readonly message: string; readonly data?: string };
 }
 
+interface Asked {
+  readonly text: string;
+  readonly sessionId: string | undefined;
+}
+
 export interface CdpContext {
   readonly url: string;
   readonly tally: Tally;
@@ -32,7 +37,9 @@ export class CdpClient {
   readonly #context: CdpContext;
   readonly #socket: WebSocket;
   /** Messages without an answer, by id; those that have none are `none`. */
-  readonly #due = new Map<string, string[]>();
+  readonly #due = new Map<string, Asked[]>();
+  /** Answers that may still come although their session has ended, by id. */
+  readonly #excused = new Map<string, number>();
   readonly #gone: Promise<void>;
   #session: string | undefined;
   #askedToClose = false;
@@ -85,7 +92,7 @@ export class CdpClient {
     const key = id === undefined ? "none" : String(id);
     const due = this.#due.get(key) ?? [];
     this.#due.set(key, due);
-    due.push(Buffer.from(bytes).toString("utf8"));
+    due.push({ text: Buffer.from(bytes).toString("utf8"), sessionId: scanned.ok ? scanned.envelope.sessionId : undefined });
     this.#socket.send(bytes);
   }
 
@@ -120,7 +127,7 @@ export class CdpClient {
       };
     });
     await within(done, "an answer", deadlineMs).catch(() => {
-      const owed = [...this.#due.values()].flat().map((text) => shown(text));
+      const owed = [...this.#due.values()].flat().map(({ text }) => shown(text));
       throw new Violation(`no answer within ${deadlineMs} ms to ${owed.slice(0, 5).join(" ; ")}`);
     });
     this.#changed = () => {};
@@ -131,7 +138,9 @@ export class CdpClient {
     if (message.method !== undefined) {
       if (typeof message.params !== "object") throw new Violation(`an event without params: ${shown(text)}`);
       count(this.#context.tally.answers, "cdp event");
-      if (message.method === "Target.attachedToTarget") this.#session = message.params.sessionId ?? this.#session;
+      const { sessionId } = message.params;
+      if (message.method === "Target.attachedToTarget") this.#session = sessionId ?? this.#session;
+      if (message.method === "Target.detachedFromTarget" && sessionId !== undefined) this.#excuse(sessionId);
       return;
     }
     const { id, result, error } = message;
@@ -140,9 +149,22 @@ export class CdpClient {
     if (error) this.#refusal(error, text);
     const key = id === undefined ? "none" : String(id);
     const due = this.#due.get(key);
+    const excused = this.#excused.get(key) ?? 0;
+    if (!due && excused > 0) return void this.#excused.set(key, excused - 1);
     if (!due) throw new Violation(`answered, but not asked, or answered before: ${shown(text)}`);
     due.pop();
     if (due.length === 0) this.#due.delete(key);
+  }
+
+  /** Chromium answers nothing more for a session that has ended. */
+  #excuse(sessionId: string): void {
+    for (const [key, due] of this.#due) {
+      const left = due.filter((asked) => asked.sessionId !== sessionId);
+      if (left.length === due.length) continue;
+      this.#excused.set(key, (this.#excused.get(key) ?? 0) + due.length - left.length);
+      if (left.length === 0) this.#due.delete(key);
+      else this.#due.set(key, left);
+    }
   }
 
   #refusal({ code, message, data }: NonNullable<CdpMessage["error"]>, text: string): void {

@@ -132,7 +132,8 @@ const browserText: fc.Arbitrary<string> = fc
     ),
     fc.record(
       {
-        sessionId: fc.constantFrom("S1", "S2", "S9"),
+        // No browser gives a session's id twice.
+        sessionId: fc.oneof(fc.constantFrom("S1", "S2"), fc.nat(1_000_000).map((id) => `X${id}`)),
         targetId: fc.constant(TARGET_ID),
         targetInfo: fc.record({ targetId: fc.constantFrom(TARGET_ID, "POP"), type: fc.constantFrom("page", "iframe", "worker"), title: oddText, url: oddText }),
         waitingForDebugger: fc.boolean(),
@@ -149,9 +150,10 @@ const browserText: fc.Arbitrary<string> = fc
     ),
     fc.option(fc.constantFrom("S1", "S2"), { nil: undefined }),
   )
-  .map(([name, params, sessionId]) =>
-    write(toNode({ method: name, params, ...(sessionId !== undefined && { sessionId }) })),
-  );
+  .map(([name, params, sessionId]) => {
+    const own = name === "Target.attachedToTarget" ? { sessionId: `X${params.sessionId}` } : {};
+    return write(toNode({ method: name, params: { ...params, ...own }, ...(sessionId !== undefined && { sessionId }) }));
+  });
 
 /** What a person does meanwhile: calls of the HTTP API. */
 const PERSON: Readonly<Record<string, (controller: string) => object>> = {

@@ -10,7 +10,6 @@ import { sandboxIdOf } from "./script.ts";
 import type { Stage } from "./stage.ts";
 import { shown, Violation } from "./violation.ts";
 
-const ANSWER_MS = 8_000;
 /** Calls that give the browser back to the agent; more are needed only when control is on its way. */
 const MAX_RETURNS = 10;
 
@@ -83,9 +82,9 @@ class Play {
         if (this.#failed) return;
         await this.#step(step);
       }
-      for (const agent of this.#agents) if (!agent.closed) await agent.roundTrip(ANSWER_MS);
+      for (const agent of this.#agents) if (!agent.closed) await agent.roundTrip(this.#stage.patienceMs);
       await this.#returnControl();
-      for (const agent of this.#agents) await agent.answered(ANSWER_MS);
+      for (const agent of this.#agents) await agent.answered(this.#stage.patienceMs);
     } finally {
       this.#mayEnd = true;
       await this.#stage.remove(this.#sandboxId).catch(() => {});
@@ -109,7 +108,7 @@ class Play {
       case "bytes":
         return agent.bytes(step.bytes);
       case "settle":
-        return agent.roundTrip(ANSWER_MS);
+        return agent.roundTrip(this.#stage.patienceMs);
       case "close":
         await agent.close();
         break;
@@ -149,7 +148,7 @@ class Play {
       mayEnd: () => this.#mayEnd,
     });
     agent.send(ATTACH);
-    await agent.roundTrip(ANSWER_MS);
+    await agent.roundTrip(this.#stage.patienceMs);
     return agent;
   }
 }

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { WebSocketServer, type WebSocket } from "ws";
+import { shown } from "./violation.ts";
 
 interface Command {
   readonly id: number;
@@ -24,6 +25,7 @@ export class CdpUpstream {
   readonly #server: Server;
   readonly #sockets: WebSocketServer;
   readonly #peers = new Map<string, Set<Peer>>();
+  readonly #faults: string[] = [];
 
   static async listen(): Promise<CdpUpstream> {
     const server = createServer();
@@ -39,7 +41,7 @@ export class CdpUpstream {
     this.#sockets.on("connection", (socket, request) => {
       const name = request.url?.split("/").at(-1) ?? "";
       const peers = this.#peers.get(name) ?? new Set();
-      const peer = new Peer(socket);
+      const peer = new Peer(socket, (what) => this.#faults.push(what));
       this.#peers.set(name, peers.add(peer));
       socket.on("error", () => {});
       socket.once("close", () => {
@@ -58,6 +60,11 @@ export class CdpUpstream {
     for (const peer of this.#peers.get(sandboxId) ?? []) peer.say(text);
   }
 
+  /** What came here and should not have, since the last call. */
+  takeFaults(): string[] {
+    return this.#faults.splice(0);
+  }
+
   async close(): Promise<void> {
     for (const socket of this.#sockets.clients) socket.terminate();
     this.#sockets.close();
@@ -69,18 +76,22 @@ export class CdpUpstream {
 
 class Peer {
   readonly #socket: WebSocket;
-  readonly #sessions = new Set<string>();
+  /** Sessions, each with the one that it was attached through. */
+  readonly #sessions = new Map<string, string | undefined>();
   #last = 0;
 
-  constructor(socket: WebSocket) {
+  constructor(socket: WebSocket, wrong: (what: string) => void) {
     this.#socket = socket;
     socket.on("message", (data: Buffer) => {
-      // Whatever the gate lets pass is a command; what else comes here is answered as Chromium does, by no id.
+      const text = data.toString("utf8");
+      let command: Command;
       try {
-        this.#command(JSON.parse(data.toString("utf8")) as Command);
+        // Chromium takes control characters in strings as they are.
+        command = JSON.parse(text.replace(/[\u0000-\u001f]/g, " ")) as Command;
       } catch {
-        this.#write({ error: { code: -32_700, message: "JSON: what the gate let pass is none" } });
+        return wrong(`the gate let something pass that is no command: ${shown(text)}`);
       }
+      this.#command(command);
     });
   }
 
@@ -110,7 +121,9 @@ class Peer {
         return answer({});
       case "Target.detachFromTarget": {
         const gone = String(params.sessionId);
-        if (this.#sessions.delete(gone)) this.#event("Target.detachedFromTarget", { sessionId: gone, targetId: TARGET_ID });
+        if (!this.#sessions.has(gone) || this.#sessions.get(gone) !== sessionId)
+          return this.#write({ id, error: { code: -32_602, message: "No session with given id" }, ...(sessionId !== undefined && { sessionId }) });
+        this.#detach(gone);
         return answer({});
       }
       case "Target.getTargets":
@@ -146,8 +159,16 @@ class Peer {
     if (this.#sessions.size >= MAX_SESSIONS) return undefined;
     this.#last += 1;
     const sessionId = `S${this.#last}`;
-    this.#sessions.add(sessionId);
+    this.#sessions.set(sessionId, parent);
     this.#event("Target.attachedToTarget", { sessionId, targetInfo: TARGET, waitingForDebugger: false }, parent);
     return sessionId;
+  }
+
+  /** With what was attached through it. */
+  #detach(sessionId: string): void {
+    for (const [child, parent] of this.#sessions) if (parent === sessionId) this.#detach(child);
+    const parent = this.#sessions.get(sessionId);
+    this.#sessions.delete(sessionId);
+    this.#event("Target.detachedFromTarget", { sessionId, targetId: TARGET_ID }, parent);
   }
 }

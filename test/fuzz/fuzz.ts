@@ -7,7 +7,7 @@ import { cdpPart } from "./cdp-part.ts";
 import { httpPart } from "./http-part.ts";
 import { rawPart } from "./raw-part.ts";
 import { socketPart } from "./socket-part.ts";
-import { Stage } from "./stage.ts";
+import { PATIENCE_MS, Stage } from "./stage.ts";
 import { Violation } from "./violation.ts";
 
 /** What each part is given of all messages. */
@@ -36,6 +36,7 @@ const QUIET_MS = 6_000;
 const LOOK_MS = 50;
 /** Looking for a shorter script ends then. */
 const SHRINK_MS = 90_000;
+const SHRINK_PATIENCE_MS = 1_500;
 
 export interface FuzzOptions {
   readonly seed: number;
@@ -168,11 +169,17 @@ class Fuzz {
 
   /** The scripts of one seed. @param alone nothing else plays: a failure's script is made shorter */
   async #check(part: Part<unknown>, seed: number, alone: boolean): Promise<Failure | undefined> {
+    const stage = this.#stage;
+    stage.patienceMs = PATIENCE_MS;
     const property = fc.asyncProperty(part.scripts, async (script) => {
-      if (alone) await this.#stage.renew();
+      if (alone) await stage.renew();
       this.#messages[part.name] = (this.#messages[part.name] ?? 0) + part.messages(script);
       this.#tell();
-      await part.play(script, this.#stage);
+      await part.play(script, stage).catch((error: unknown) => {
+        // What is not answered is waited for again with every shorter script.
+        if (alone) stage.patienceMs = SHRINK_PATIENCE_MS;
+        throw error;
+      });
     });
     const { counterexample, errorInstance } = await fc.check(property, {
       seed,
@@ -180,6 +187,7 @@ class Fuzz {
       endOnFailure: !alone,
       ...(alone && { interruptAfterTimeLimit: SHRINK_MS, markInterruptAsFailure: false }),
     });
+    if (alone) await stage.idle();
     if (counterexample === null) return undefined;
     const why = errorInstance instanceof Violation ? errorInstance.message : inspect(errorInstance);
     return { part: part.name, seed, why, script: part.show(counterexample[0]), alone };

@@ -110,7 +110,7 @@ export class GatewayChild {
   }
 
   #ask(ask: ToChild["ask"]): Promise<Measure | null> {
-    if (this.#dead) return Promise.resolve(null);
+    if (this.#dead || !this.#child.connected) return Promise.resolve(null);
     this.#lastId += 1;
     const id = this.#lastId;
     const answer = new Promise<Measure | null>((resolve) => this.#pending.set(id, resolve));

@@ -15,8 +15,8 @@ import type { Answer, Stage } from "./stage.ts";
 import { known, PEOPLE, sandboxId } from "./up-messages.ts";
 import { shown, Violation } from "./violation.ts";
 
-/** Once its sandbox is gone, what waits for something there is answered. */
-const ANSWER_MS = 8_000;
+/** Once its sandbox is gone, what waits for something there is answered; a stream of another one goes on. */
+const STREAM_MS = 4_000;
 /** Requests of one script that are under way at a time. */
 const AT_ONCE = 8;
 /** Longest text in a request's head; beyond 16 KiB together Node refuses it, which the raw part looks at. */
@@ -246,7 +246,7 @@ async function play({ steps }: HttpScript, stage: Stage, wrong: (error: Error) =
   }
   await Promise.all(open);
   for (const id of made) await stage.remove(id);
-  const late = setTimeout(() => streams.abort(), ANSWER_MS / 2);
+  const late = setTimeout(() => streams.abort(), STREAM_MS);
   await Promise.all(ends);
   clearTimeout(late);
 }

@@ -9,9 +9,6 @@ import type { Stage } from "./stage.ts";
 import { CLIENTS, identity, steps, type Identity, type Step } from "./up-messages.ts";
 import { shown, Violation } from "./violation.ts";
 
-/** How long an answer may take once nothing it waits for can still come. */
-const ANSWER_MS = 8_000;
-
 export interface SocketScript {
   readonly clients: readonly Identity[];
   readonly steps: readonly (readonly Step[])[];
@@ -75,20 +72,20 @@ class Play {
     const watcher = await this.#greeted({ role: "viewer", name: "watcher" });
     for (const [index, id] of ids.entries())
       watcher.send(JSON.stringify({ type: "sandbox.join", id: `j${index}`, sandboxId: id }));
-    await watcher.roundTrip(ANSWER_MS);
+    await watcher.roundTrip(this.#stage.patienceMs);
     try {
       for (const [index, who] of this.#script.clients.entries()) this.#clients[index] = await this.#greeted(who);
       for (const step of this.#script.steps.flat()) {
         if (this.#wrong) return;
         await this.#step(step);
       }
-      for (const client of this.#clients) await client.roundTrip(ANSWER_MS);
+      for (const client of this.#clients) await client.roundTrip(this.#stage.patienceMs);
       for (const id of ids) await this.#agrees(watcher, id);
       // What still waits, for a person or an agent that will not come, ends with its sandbox.
       for (const id of ids) await this.#stage.remove(id);
       for (const client of [...this.#clients, watcher]) {
-        await client.answered(ANSWER_MS);
-        await client.roundTrip(ANSWER_MS);
+        await client.answered(this.#stage.patienceMs);
+        await client.roundTrip(this.#stage.patienceMs);
       }
       if (watcher.closed) throw new Violation("somebody who only looked was closed");
     } finally {
@@ -98,7 +95,7 @@ class Play {
   }
 
   async #step(step: Step): Promise<void> {
-    if (step.do === "settle") return this.#clients[step.client]?.roundTrip(ANSWER_MS);
+    if (step.do === "settle") return this.#clients[step.client]?.roundTrip(this.#stage.patienceMs);
     const who = this.#script.clients[step.client];
     let client = this.#clients[step.client];
     if (!client || !who) return;
@@ -135,7 +132,7 @@ class Play {
   /** E1: the events together are the state. */
   async #agrees(watcher: SocketClient, sandboxId: string): Promise<void> {
     const { status, body } = await this.#stage.call("GET", `/v1/sandboxes/${sandboxId}`);
-    await watcher.roundTrip(ANSWER_MS);
+    await watcher.roundTrip(this.#stage.patienceMs);
     if (status !== 200) throw new Violation(`a sandbox could not be read: ${status} ${body}`);
     const { sandbox } = JSON.parse(body) as { sandbox: Sandbox };
     const told = watcher.following(sandboxId)?.sandbox;

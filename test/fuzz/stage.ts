@@ -14,6 +14,8 @@ export interface Answer {
   readonly body: string;
 }
 
+/** On a machine that does much else. */
+export const PATIENCE_MS = 10_000;
 const HTTP_MS = 10_000;
 const ROUND_EVERY_MS = 100;
 
@@ -24,6 +26,9 @@ export class Stage {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 16 });
   #child: GatewayChild;
   #witness: Witness;
+  /** How long an answer may take once nothing it waits for can still come. */
+  patienceMs = PATIENCE_MS;
+  readonly #playing = new Set<Promise<void>>();
   #round: Promise<void> | undefined;
   #ruined: string | undefined;
   #roundBegan = 0;
@@ -87,6 +92,17 @@ export class Stage {
    * @throws Violation
    */
   async play(script: (wrong: (error: Error) => void) => Promise<void>): Promise<void> {
+    const playing = this.#judged(script);
+    this.#playing.add(playing);
+    await playing.finally(() => this.#playing.delete(playing));
+  }
+
+  /** Resolves when no script plays: one that nobody waits for any longer still does. */
+  async idle(): Promise<void> {
+    await Promise.allSettled(this.#playing);
+  }
+
+  async #judged(script: (wrong: (error: Error) => void) => Promise<void>): Promise<void> {
     if (this.ruined !== undefined) throw new Violation(this.ruined);
     let first: Error | undefined;
     const fail = (error: unknown): void => void (first ??= error as Error);
@@ -96,7 +112,7 @@ export class Stage {
     });
     await Promise.all([script(fail).catch(fail), round]);
     await this.#child.sync();
-    const faults = this.#child.takeFaults();
+    const faults = [...this.#child.takeFaults(), ...this.upstream.takeFaults()];
     if (faults.length > 0) this.#ruined = `the gateway failed: ${faults.join("\n")}`;
     if (this.#ruined !== undefined) throw new Violation(this.#ruined);
     if (first) throw first;

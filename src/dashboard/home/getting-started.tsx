@@ -1,15 +1,20 @@
 import { CodeBlock } from "../components/code-block.tsx";
 import { Logo } from "../components/logo.tsx";
+import { grant } from "../state/connection.ts";
 
 /** What to do on an empty gateway. */
 export function GettingStarted() {
-  const origin = location.origin;
+  const { origin } = location;
+  // Placeholders: the page's own token is for no shell history.
+  const asksForTokens = grant.value !== undefined;
+  const header = asksForTokens ? '  -H "authorization: Bearer $BATON_TOKEN" \\\n' : "";
+  const token = asksForTokens ? "token: process.env.BATON_TOKEN" : 'role: "agent"';
   const curl = `curl -X POST ${origin}/v1/sandboxes \\
-  -H 'content-type: application/json' \\
+${header}  -H 'content-type: application/json' \\
   -d '{"sandboxId":"first","browser":{"launch":true,"url":"https://example.com"}}'`;
   const sdk = `import { connect } from "baton/sdk";
 
-const client = connect({ url: "${origin}", role: "agent" });
+const client = connect({ url: "${origin}", ${token} });
 const sandbox = client.sandbox("first");
 
 await sandbox.requestHumanHandoff({

@@ -86,6 +86,7 @@ describe("baton audit verify", () => {
       /^Line 1: number 6 does not follow the line 5/,
     );
     expect((await run("", "--from", headOf(LINES))).code).toBe(0);
+    expect((await run("", "--from", headOf(LINES), "--head", headOf(LINES))).code).toBe(0);
     // The head may be what the file goes on from.
     for (const args of [[], ["--from", headOf(5)]])
       expect((await run(tail, "--head", headOf(5), ...args)).code).toBe(0);
@@ -121,6 +122,7 @@ describe("baton audit verify", () => {
       () => lines.toSpliced(3, 1, exported(chain(START, { seq: "x" }))),
       /^Line 4: it has no number/,
     ],
+    ["numbered 0", () => [exported(chain(START, { seq: 0 })), ...lines], /^Line 1: it has no number/],
     ["too long", () => lines.toSpliced(3, 0, "x".repeat(200_000)), /^Line 4: it is not JSON/],
   ])("finds a line that is %s, and where", async (_, mutated, message) => {
     const { code, said, all } = await run(join(...mutated()));
@@ -129,6 +131,26 @@ describe("baton audit verify", () => {
     expect(all).toMatch(/Keep it as it is, export the log again/);
     // One mistake is told once or twice, not with every line that follows.
     expect(said.length).toBeLessThanOrEqual(4);
+  });
+
+  it("tells a line once whose number or hash was changed, and none of its neighbours", async () => {
+    for (const [what, to] of [
+      ['"seq":4,', '"seq":9,'],
+      [stored[3]?.hash ?? "", "f".repeat(64)],
+    ] as const) {
+      const { code, said } = await run(join(...lines.with(3, (lines[3] ?? "").replace(what, to))));
+      expect(code).toBe(1);
+      expect(said[0]).toMatch(/^Line 4: number \d was changed/);
+      expect(said).toHaveLength(2);
+    }
+  });
+
+  it("a line without an end does not fill the memory", async () => {
+    const piece = "x".repeat(50_000);
+    const found = await all(
+      linesOf(pieces(piece, piece, `${piece}\n${piece}${piece}\nshort\n`, piece, piece)),
+    );
+    expect(found.map((line) => line.length)).toEqual([65_536, 65_536, 5, 65_536]);
   });
 
   it("finds a line that somebody put there with its own right hash", async () => {

@@ -66,6 +66,13 @@ describe("resolveEndpoint", () => {
   const secret = "the inner secret";
   const failures: readonly (readonly [string, RequestListener])[] = [
     ["an error", (_request, response) => void response.writeHead(500).end(secret)],
+    [
+      "an error beside an address",
+      (request, response) => {
+        response.statusCode = 503;
+        answer("ws://localhost/devtools/browser/1")(request, response);
+      },
+    ],
     ["a page", (_request, response) => void response.end(secret)],
     ["JSON of its own", (_request, response) => void response.end(JSON.stringify({ secret }))],
     ["no object", (_request, response) => void response.end("null")],

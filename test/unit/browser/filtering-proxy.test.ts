@@ -1,6 +1,12 @@
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { createServer, request as openRequest, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  request as openRequest,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import {
   connect,
   createServer as createTcpServer,

@@ -115,8 +115,7 @@ async function gatewayProcess(): Promise<{ stored: string; kill: () => void }> {
     JSON.stringify(new URL(`../../../src/${path}`, import.meta.url).href);
   const program = `
     import { chromiumProvider } from ${source("browser/chromium.ts")};
-    import { targetPolicy } from "../../../src/targets/policy.ts";
-import { Browsers } from ${source("room/browsers.ts")};
+    import { Browsers } from ${source("room/browsers.ts")};
     const browsers = new Browsers(chromiumProvider(), {
       profileDir: ${JSON.stringify(folder)},
       storedEndpoint: async () => undefined,

@@ -31,7 +31,8 @@ class Bench {
       pass: ({ bytes }) => this.log.push(bytes.toString()),
       refuse: ({ id }, refusal) => {
         this.refusals.push(refusal);
-        this.log.push(`refused ${id} ${(refusal.data as { code?: string } | undefined)?.code ?? ""}`);
+        const { code } = { ...refusal.data } as Record<string, unknown>;
+        this.log.push(`refused ${id} ${String(code)}`);
       },
       pause: () => this.log.push("pause"),
       resume: () => this.log.push("resume"),

@@ -148,6 +148,21 @@ describe("limits by number", () => {
     expect(refusal(() => held.socket(ADDRESS, "cid")).code).toBe("too_many");
   });
 
+  it("count a release once, however often it is called", () => {
+    const { limits: held } = limits({ socketsPerAddress: 2, socketsPerSubject: 2, waitsPerSubject: 2 });
+    for (const [act, free] of [
+      [() => held.socket(ADDRESS, "ann"), () => held.socket(OTHER, "ann")],
+      [() => held.socket(ADDRESS, "bob"), () => held.socket(ADDRESS, "cid")],
+      [() => held.wait("ann"), () => held.wait("ann")],
+    ] as const) {
+      const [first, second] = [act(), act()];
+      for (let time = 0; time < 5; time += 1) first();
+      const third = free();
+      expect(refusal(free).code).toBe("too_many");
+      for (const release of [second, third]) release();
+    }
+  });
+
   it("count nothing of what they refuse", () => {
     const { limits: held } = limits({ socketsPerAddress: 2, socketsPerSubject: 1 });
     held.socket(ADDRESS, "ann");
@@ -329,10 +344,13 @@ describe("a socket's meter", () => {
   it("does not say so of a peer a little over its limit", () => {
     const { limits: held, pass } = limits({ messagesPerSecond: 100 });
     const meter = held.meter();
+    for (let use = 0; use < 1_000; use += 1) meter.take("ping", 10, 0);
+    let refused = 0;
     for (let use = 0; use < 3_000; use += 1) {
-      meter.take("ping", 10, 0);
+      if (meter.take("ping", 10, 0)) refused += 1;
       pass(9.8);
     }
+    expect(refused).toBeGreaterThan(30);
     expect(meter.tooMuch).toBe(false);
   });
 });
