@@ -6,7 +6,7 @@ import { BatonError } from "../../protocol/errors.ts";
 import type { AuditEntry } from "../audit/entry.ts";
 import type { Caller, Operation } from "../core/access.ts";
 import { AddressSet, clientAddress } from "../limits/client-address.ts";
-import { Limits } from "../limits/limits.ts";
+import type { Limits } from "../limits/limits.ts";
 import type { Auth, Greeting } from "./auth.ts";
 import type { Identity } from "./identity.ts";
 

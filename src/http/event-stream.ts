@@ -30,10 +30,14 @@ export async function eventStream(
   life: { readonly signal: AbortSignal; readonly done: () => void },
 ): Promise<Response> {
   const { signal, done } = life;
-  const { room, release } = await rooms.acquire(sandboxId).catch((error: unknown) => {
+  let acquired: Awaited<ReturnType<Rooms["acquire"]>>;
+  try {
+    acquired = await rooms.acquire(sandboxId);
+  } catch (error) {
     done();
     throw error;
-  });
+  }
+  const { room, release } = acquired;
   const encoder = new TextEncoder();
   const connectionId = `e_${nanoid(12)}`;
   let controller: ReadableStreamDefaultController<Uint8Array>;

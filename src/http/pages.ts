@@ -15,7 +15,7 @@ export function pages(app: OpenAPIHono<Env>, dashboardDir: string): void {
     }),
   );
   app.get("/favicon.svg", serveStatic({ root: dashboardDir }));
-  for (const path of ["/", "/s/:sandboxId"]) {
+  for (const path of ["/", "/s/:sandboxId{[A-Za-z0-9_-]{1,64}}"]) {
     app.get(path, async (c) => {
       try {
         return c.html(await readFile(join(dashboardDir, "index.html"), "utf8"), 200, {

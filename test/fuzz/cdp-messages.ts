@@ -192,5 +192,5 @@ export const cdpSteps: fc.Arbitrary<CdpStep[]> = fc.array(
     { weight: 2, arbitrary: fc.record({ do: fc.constant("browser" as const), text: browserText }) },
     { weight: 3, arbitrary: fc.record({ do: fc.constantFrom("settle" as const, "settle" as const, "close" as const, "cut" as const), agent }) },
   ),
-  { minLength: 1, maxLength: 200, size: "max" },
+  { minLength: 1, maxLength: 400, size: "max" },
 );

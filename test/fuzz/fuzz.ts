@@ -12,9 +12,9 @@ import { Violation } from "./violation.ts";
 
 /** What each part is given of all messages. */
 const PARTS = [
-  { part: socketPart as Part<unknown>, share: 0.6 },
+  { part: socketPart as Part<unknown>, share: 0.62 },
   { part: cdpPart as Part<unknown>, share: 0.2 },
-  { part: httpPart as Part<unknown>, share: 0.08 },
+  { part: httpPart as Part<unknown>, share: 0.06 },
   { part: rawPart as Part<unknown>, share: 0.12 },
 ];
 export const PART_NAMES: readonly string[] = PARTS.map(({ part }) => part.name);

@@ -12,7 +12,7 @@ export class Raw {
 }
 
 export class Fields {
-  entries: [string, Node][];
+  readonly entries: [string, Node][];
   constructor(entries: [string, Node][]) {
     this.entries = entries;
   }
@@ -37,13 +37,41 @@ export function write(node: Node): string {
 }
 
 /** Where a value stands, so that it can be replaced or removed. */
-export interface Place {
-  readonly value: Node;
-  readonly set: (value: Node) => void;
-  readonly remove: () => void;
+export class Place {
+  readonly #holder: Fields | Node[];
+  readonly #at: number;
+
+  constructor(holder: Fields | Node[], at: number) {
+    this.#holder = holder;
+    this.#at = at;
+  }
+
+  get value(): Node {
+    return (Array.isArray(this.#holder) ? this.#holder[this.#at] : this.#holder.entries[this.#at]?.[1]) ?? null;
+  }
+
+  set(value: Node): void {
+    if (Array.isArray(this.#holder)) this.#holder[this.#at] = value;
+    else this.#holder.entries[this.#at] = [this.#key, value];
+  }
+
+  remove(): void {
+    (Array.isArray(this.#holder) ? this.#holder : this.#holder.entries).splice(this.#at, 1);
+  }
+
   /** Writes it a second time beside itself, with another value. */
-  readonly repeat: (value: Node) => void;
-  readonly rename: (name: (key: string) => string) => void;
+  repeat(value: Node): void {
+    if (Array.isArray(this.#holder)) this.#holder.push(value);
+    else this.#holder.entries.push([this.#key, value]);
+  }
+
+  rename(name: (key: string) => string): void {
+    if (!Array.isArray(this.#holder)) this.#holder.entries[this.#at] = [name(this.#key), this.value];
+  }
+
+  get #key(): string {
+    return Array.isArray(this.#holder) ? "" : (this.#holder.entries[this.#at]?.[0] ?? "");
+  }
 }
 
 /** Every value below `root`, outermost first; at most `limit`. */
@@ -54,29 +82,12 @@ export function placesIn(root: Node, limit = 200): Place[] {
 }
 
 function visit(node: Node, places: Place[], limit: number): void {
-  if (places.length >= limit) return;
-  if (node instanceof Fields) {
-    for (const entry of node.entries) {
-      places.push({
-        value: entry[1],
-        set: (value) => void (entry[1] = value),
-        remove: () => void (node.entries = node.entries.filter((other) => other !== entry)),
-        repeat: (value) => void node.entries.push([entry[0], value]),
-        rename: (name) => void (entry[0] = name(entry[0])),
-      });
-      visit(entry[1], places, limit);
-    }
-  } else if (Array.isArray(node)) {
-    for (const [index, element] of node.entries()) {
-      places.push({
-        value: element,
-        set: (value) => void (node[index] = value),
-        remove: () => void node.splice(index, 1),
-        repeat: (value) => void node.push(value),
-        rename: () => {},
-      });
-      visit(element, places, limit);
-    }
+  if (!(node instanceof Fields || Array.isArray(node))) return;
+  const count = Array.isArray(node) ? node.length : node.entries.length;
+  for (let at = 0; at < count && places.length < limit; at += 1) {
+    const place = new Place(node, at);
+    places.push(place);
+    visit(place.value, places, limit);
   }
 }
 

@@ -50,7 +50,7 @@ const peer: fc.Arbitrary<RawPeer> = fc.oneof(
 
 export const rawPart: Part<readonly RawPeer[]> = {
   name: "raw",
-  scripts: fc.array(peer, { minLength: 1, maxLength: 12, size: "max" }),
+  scripts: fc.array(peer, { minLength: 1, maxLength: 20, size: "max" }),
   messages: (peers) => peers.reduce((sum, each) => sum + (each.do === "heads" ? each.heads : each.chunks).length, 0),
   play: (peers, stage) => stage.play((wrong) => play(peers, stage, wrong)),
   show: (peers) => peers.flatMap((each, index) => showPeer(each).map((line) => `connection ${index} ${line}`)),

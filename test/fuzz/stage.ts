@@ -17,7 +17,7 @@ export interface Answer {
 /** On a machine that does much else. */
 export const PATIENCE_MS = 10_000;
 const HTTP_MS = 10_000;
-const ROUND_EVERY_MS = 100;
+const ROUND_EVERY_MS = 200;
 
 export class Stage {
   readonly tally: Tally = { answers: new Map(), codes: new Map() };

@@ -218,12 +218,12 @@ export const steps: fc.Arbitrary<Step[][]> = fc.array(
         fc.record({
           do: fc.constantFrom("close" as const, "cut" as const),
           client,
-          hello: fc.integer({ min: 0, max: 4 }).map((draw) => draw > 0),
+          hello: fc.integer({ min: 0, max: 14 }).map((draw) => draw > 0),
         }),
       ),
     },
   ),
-  { minLength: 1, maxLength: 300, size: "max" },
+  { minLength: 1, maxLength: 500, size: "max" },
 );
 
 /** What `answers` to a message may be, by its type; `error` always may. */

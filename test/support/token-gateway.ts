@@ -36,11 +36,11 @@ export interface TokenGateway extends TestGateway {
 
 export async function startTokenGateway(options: Partial<GatewayOptions> = {}): Promise<TokenGateway> {
   const started = await startGateway({ ...TOKENS, limits: NO_LIMITS, ...options });
-  const http: TokenGateway["http"] = (path, { token, ...init } = {}) =>
-    fetch(`${started.url}${path}`, {
-      ...init,
-      headers: { ...init.headers, ...(token !== undefined && { authorization: `Bearer ${token}` }) },
-    });
+  const http: TokenGateway["http"] = (path, { token, ...init } = {}) => {
+    const headers = new Headers(init.headers);
+    if (token !== undefined) headers.set("authorization", `Bearer ${token}`);
+    return fetch(`${started.url}${path}`, { ...init, headers });
+  };
   const root = await token({ sub: "root", role: "admin", act_for: true });
   const admin: TokenGateway["admin"] = async (path, { method = "GET", body } = {}) =>
     http(path, {
