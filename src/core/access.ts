@@ -80,6 +80,9 @@ export interface Grant {
 /** Where no tokens are asked for, everybody is who they say, and may do what their role may. */
 export const OPEN_GRANT: Grant = { sandboxes: ["*"], actFor: true };
 
+/** Of one whom nobody knows yet. */
+export const NO_GRANT: Grant = { sandboxes: [], actFor: false };
+
 /** Somebody who asks for something. */
 export interface Caller {
   /** With a token: its subject. */

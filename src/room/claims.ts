@@ -53,6 +53,11 @@ export class Claims {
     this.#open.get(sandboxId)?.leave();
   }
 
+  /** A newer token no longer reaches these. */
+  endOutside(reaches: (sandboxId: string) => boolean): void {
+    for (const sandboxId of Array.from(this.#open.keys())) if (!reaches(sandboxId)) this.end(sandboxId);
+  }
+
   /** The socket closed. */
   endAll(): void {
     for (const attending of Array.from(this.#open.values())) attending.leave();

@@ -76,22 +76,32 @@ export class Operations {
     }
   }
 
-  request(sandboxId: string, caller: Caller, params: RequestHandoffParams): Promise<Committed> {
+  async request(sandboxId: string, caller: Caller, params: RequestHandoffParams): Promise<Committed> {
     this.#permit(caller, "handoff.request", sandboxId);
+    const origin = originOf(caller.role);
+    const { requestedBy = origin } = params;
+    // People decide by it whom they help: an agent's request must not look like a colleague's.
+    if (requestedBy !== origin && !caller.grant.actFor) {
+      throw new BatonError(
+        "forbidden",
+        `A request with the role ${caller.role} is requestedBy ${origin}. Leave it out, or use a token with act_for.`,
+        { requestedBy: origin },
+      );
+    }
     this.#door.limits.kind(caller.name, "handoff.request");
     return this.#change(sandboxId, caller, "handoff.request", params, {
       type: "handoff.request",
       requestId: nanoid(),
       reason: params.reason,
       message: params.message,
-      requestedBy: params.requestedBy ?? originOf(caller.role),
+      requestedBy,
       ...(params.resumePrompt !== undefined && { resumePrompt: params.resumePrompt }),
       ...(params.privacy !== undefined && { privacy: params.privacy }),
       expiresInMs: params.expiresInMs ?? this.#rooms.context.settings.handoffTtlMs,
     });
   }
 
-  accept(sandboxId: string, caller: Caller, params: AcceptHandoffParams): Promise<Committed> {
+  async accept(sandboxId: string, caller: Caller, params: AcceptHandoffParams): Promise<Committed> {
     this.#permit(caller, "handoff.accept", sandboxId, params.controller);
     const { controller, requestId, privacy } = params;
     const command: Command = {
@@ -103,7 +113,7 @@ export class Operations {
     return this.#change(sandboxId, caller, "handoff.accept", params, command, controller);
   }
 
-  complete(sandboxId: string, caller: Caller, params: CompleteHandoffParams): Promise<Committed> {
+  async complete(sandboxId: string, caller: Caller, params: CompleteHandoffParams): Promise<Committed> {
     this.#permit(caller, "handoff.complete", sandboxId, params.controller);
     const { settings } = this.#rooms.context;
     const command: Command = {
@@ -131,7 +141,7 @@ export class Operations {
     );
   }
 
-  cancel(sandboxId: string, caller: Caller, params: CancelHandoffParams): Promise<Committed> {
+  async cancel(sandboxId: string, caller: Caller, params: CancelHandoffParams): Promise<Committed> {
     const { requestId, note, by } = params;
     this.#permit(caller, "handoff.cancel", sandboxId, by);
     const command: Command = {
@@ -148,7 +158,7 @@ export class Operations {
     );
   }
 
-  take(sandboxId: string, caller: Caller, params: TakeControlParams): Promise<Committed> {
+  async take(sandboxId: string, caller: Caller, params: TakeControlParams): Promise<Committed> {
     this.#permit(caller, "control.take", sandboxId, params.controller);
     if (params.force) this.#permit(caller, "control.force", sandboxId);
     const command: Command = {
@@ -160,7 +170,7 @@ export class Operations {
     return this.#change(sandboxId, caller, "control.take", params, command, params.controller);
   }
 
-  release(sandboxId: string, caller: Caller, params: ReleaseControlParams): Promise<Committed> {
+  async release(sandboxId: string, caller: Caller, params: ReleaseControlParams): Promise<Committed> {
     this.#permit(caller, "control.release", sandboxId, params.controller);
     return this.#change(sandboxId, caller, "control.release", params, {
       type: "control.release",
@@ -168,7 +178,7 @@ export class Operations {
     });
   }
 
-  pass(sandboxId: string, caller: Caller, params: PassControlParams): Promise<Committed> {
+  async pass(sandboxId: string, caller: Caller, params: PassControlParams): Promise<Committed> {
     this.#permit(caller, "control.pass", sandboxId, params.controller);
     const { controller, to } = params;
     return this.#change(sandboxId, caller, "control.pass", params, {
@@ -180,7 +190,7 @@ export class Operations {
     });
   }
 
-  setPrivacy(sandboxId: string, caller: Caller, params: SetPrivacyParams): Promise<Committed> {
+  async setPrivacy(sandboxId: string, caller: Caller, params: SetPrivacyParams): Promise<Committed> {
     this.#permit(caller, "control.privacy", sandboxId, params.controller);
     const { controller, privacy } = params;
     const command: Command = { type: "control.privacy", controller, privacy };

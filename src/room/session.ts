@@ -12,7 +12,7 @@ import type { Door } from "../auth/door.ts";
 import type { Identity } from "../auth/identity.ts";
 import type { TokenEnd, Watch } from "../auth/revocations.ts";
 import { BrowserError } from "../browser/browser.ts";
-import { OPEN_GRANT, reaches, type Caller, type Grant } from "../core/access.ts";
+import { NO_GRANT, OPEN_GRANT, reaches, type Caller, type Grant } from "../core/access.ts";
 import type { ConnectionMeter } from "../limits/meter.ts";
 import type { Logger } from "../ops/log.ts";
 import type { Metrics } from "../ops/metrics.ts";
@@ -86,6 +86,7 @@ export class Session implements SocketHandler, Client, Caller {
   #self: Self | null = null;
   /** Messages that came behind a `hello` whose token is still being looked at; `null` at any other time. */
   #early: string[] | null = null;
+  #earlyBytes = 0;
   #watch: Watch | undefined;
   #leave = (): void => {};
   readonly #meter: ConnectionMeter;
@@ -114,7 +115,8 @@ export class Session implements SocketHandler, Client, Caller {
     return this.#self?.role ?? "viewer";
   }
   get grant(): Grant {
-    return this.#self?.identity?.grant ?? OPEN_GRANT;
+    if (!this.#self) return NO_GRANT;
+    return this.#self.identity?.grant ?? OPEN_GRANT;
   }
   get tokenId(): string {
     return this.#self?.identity?.tokenId ?? "";
@@ -349,8 +351,10 @@ export class Session implements SocketHandler, Client, Caller {
     return refusal;
   }
 
+  /** Of one whom nobody knows yet: a single message's size, and no more. */
   #hold(early: string[], text: string): void {
-    if (early.length < MAX_QUEUED) early.push(text);
+    this.#earlyBytes += Buffer.byteLength(text);
+    if (early.length < MAX_QUEUED && this.#earlyBytes <= MAX_MESSAGE_BYTES) early.push(text);
     else this.#socket.close("protocol_error", "wait for welcome before sending more");
   }
 
@@ -371,10 +375,10 @@ export class Session implements SocketHandler, Client, Caller {
     if (!this.#self) return;
     this.#self = { ...this.#self, identity };
     this.#watch?.update(identity);
+    this.claims.endOutside((sandboxId) => reaches(identity.grant, sandboxId));
     for (const [sandboxId, { room, release }] of this.joined) {
       if (reaches(identity.grant, sandboxId)) continue;
       this.joined.delete(sandboxId);
-      this.claims.end(sandboxId);
       room.leave(this.connectionId);
       release();
       this.send({ type: "sandbox.left", sandboxId, reason: "forbidden" });

@@ -92,7 +92,10 @@ export class CdpClient {
     const key = id === undefined ? "none" : String(id);
     const due = this.#due.get(key) ?? [];
     this.#due.set(key, due);
-    due.push({ text: Buffer.from(bytes).toString("utf8"), sessionId: scanned.ok ? scanned.envelope.sessionId : undefined });
+    due.push({
+      text: Buffer.from(bytes).toString("utf8"),
+      sessionId: scanned.ok ? scanned.envelope.sessionId : undefined,
+    });
     this.#socket.send(bytes);
   }
 
@@ -145,7 +148,8 @@ export class CdpClient {
     }
     const { id, result, error } = message;
     count(this.#context.tally.answers, error ? "cdp error" : "cdp result");
-    if ((result === undefined) === (error === undefined)) throw new Violation(`neither result nor error: ${shown(text)}`);
+    if ((result === undefined) === (error === undefined))
+      throw new Violation(`neither result nor error: ${shown(text)}`);
     if (error) this.#refusal(error, text);
     const key = id === undefined ? "none" : String(id);
     const due = this.#due.get(key);

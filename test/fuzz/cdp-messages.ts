@@ -14,7 +14,10 @@ export const AGENTS = 2;
 
 const methods: readonly string[] = Object.entries(METHODS).flatMap(([domain, classed]) =>
   Object.values(classed as Readonly<Record<string, string>>).flatMap((names) =>
-    names.split(/\s+/).filter((name) => name !== "").map((name) => `${domain}.${name}`),
+    names
+      .split(/\s+/)
+      .filter((name) => name !== "")
+      .map((name) => `${domain}.${name}`),
   ),
 );
 
@@ -48,13 +51,25 @@ const USUAL = [
   "Tracing.start",
   "Browser.close",
 ];
-const BATON = ["enable", "disable", "requestHandoff", "getHandoff", "cancelHandoff", "answerResumePrompt", "refreshToken", "none"];
+const BATON = [
+  "enable",
+  "disable",
+  "requestHandoff",
+  "getHandoff",
+  "cancelHandoff",
+  "answerResumePrompt",
+  "refreshToken",
+  "none",
+];
 
 const method = fc.oneof(
   { weight: 10, arbitrary: fc.constantFrom(...USUAL) },
   { weight: 4, arbitrary: fc.constantFrom(...methods) },
   { weight: 3, arbitrary: fc.constantFrom(...BATON.map((name) => `Baton.${name}`)) },
-  { weight: 1, arbitrary: fc.constantFrom("", ".", "Page", "page.enable", "__proto__.x", "Baton.", "Target.x") },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom("", ".", "Page", "page.enable", "__proto__.x", "Baton.", "Target.x"),
+  },
   { weight: 1, arbitrary: oddText },
 );
 
@@ -84,14 +99,29 @@ const usualParams: fc.Arbitrary<unknown> = fc.record(
   },
   { requiredKeys: [], noNullPrototype: true },
 );
-const batonParams = fc.oneof(valuesOf(RequestHandoffParams, known), valuesOf(CancelHandoffParams, known), fc.constant({}));
+const batonParams = fc.oneof(
+  valuesOf(RequestHandoffParams, known),
+  valuesOf(CancelHandoffParams, known),
+  fc.constant({}),
+);
 
 const command: fc.Arbitrary<Node> = fc
   .record(
     {
       id: fc.oneof(
         { weight: 12, arbitrary: fc.nat(300) },
-        { weight: 1, arbitrary: fc.constantFrom(-1, -2_000_000_000, -2_000_000_001, 2_147_483_647, 2_147_483_648, 1.5, 0) },
+        {
+          weight: 1,
+          arbitrary: fc.constantFrom(
+            -1,
+            -2_000_000_000,
+            -2_000_000_001,
+            2_147_483_647,
+            2_147_483_648,
+            1.5,
+            0,
+          ),
+        },
       ),
       method,
       params: fc.oneof({ weight: 5, arbitrary: usualParams }, { weight: 2, arbitrary: batonParams }),
@@ -133,9 +163,17 @@ const browserText: fc.Arbitrary<string> = fc
     fc.record(
       {
         // No browser gives a session's id twice.
-        sessionId: fc.oneof(fc.constantFrom("S1", "S2"), fc.nat(1_000_000).map((id) => `X${id}`)),
+        sessionId: fc.oneof(
+          fc.constantFrom("S1", "S2"),
+          fc.nat(1_000_000).map((id) => `X${id}`),
+        ),
         targetId: fc.constant(TARGET_ID),
-        targetInfo: fc.record({ targetId: fc.constantFrom(TARGET_ID, "POP"), type: fc.constantFrom("page", "iframe", "worker"), title: oddText, url: oddText }),
+        targetInfo: fc.record({
+          targetId: fc.constantFrom(TARGET_ID, "POP"),
+          type: fc.constantFrom("page", "iframe", "worker"),
+          title: oddText,
+          url: oddText,
+        }),
         waitingForDebugger: fc.boolean(),
         context: fc.record({ id: fc.nat(5), uniqueId: fc.constant("1.1") }),
         requestId: fc.constantFrom("N1", "P1"),
@@ -146,13 +184,18 @@ const browserText: fc.Arbitrary<string> = fc
         callFrames: fc.constant([]),
         extra: fc.jsonValue({ maxDepth: 3 }),
       },
-      { requiredKeys: ["sessionId", "targetId", "targetInfo", "waitingForDebugger", "context", "requestId"], noNullPrototype: true },
+      {
+        requiredKeys: ["sessionId", "targetId", "targetInfo", "waitingForDebugger", "context", "requestId"],
+        noNullPrototype: true,
+      },
     ),
     fc.option(fc.constantFrom("S1", "S2"), { nil: undefined }),
   )
   .map(([name, params, sessionId]) => {
     const own = name === "Target.attachedToTarget" ? { sessionId: `X${params.sessionId}` } : {};
-    return write(toNode({ method: name, params: { ...params, ...own }, ...(sessionId !== undefined && { sessionId }) }));
+    return write(
+      toNode({ method: name, params: { ...params, ...own }, ...(sessionId !== undefined && { sessionId }) }),
+    );
   });
 
 /** What a person does meanwhile: calls of the HTTP API. */
@@ -187,10 +230,23 @@ const person = fc
 export const cdpSteps: fc.Arbitrary<CdpStep[]> = fc.array(
   fc.oneof(
     { weight: 70, arbitrary: fc.record({ do: fc.constant("send" as const), agent, text: anyText }) },
-    { weight: 2, arbitrary: fc.record({ do: fc.constant("bytes" as const), agent, bytes: fc.uint8Array({ maxLength: 60 }) }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        do: fc.constant("bytes" as const),
+        agent,
+        bytes: fc.uint8Array({ maxLength: 60 }),
+      }),
+    },
     { weight: 4, arbitrary: person },
     { weight: 2, arbitrary: fc.record({ do: fc.constant("browser" as const), text: browserText }) },
-    { weight: 3, arbitrary: fc.record({ do: fc.constantFrom("settle" as const, "settle" as const, "close" as const, "cut" as const), agent }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        do: fc.constantFrom("settle" as const, "settle" as const, "close" as const, "cut" as const),
+        agent,
+      }),
+    },
   ),
   { minLength: 1, maxLength: 400, size: "max" },
 );

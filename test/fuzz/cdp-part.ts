@@ -30,9 +30,13 @@ export const cdpPart: Part<CdpScript> = {
     policies: fc.array(fc.constantFrom(...AgentPolicy.options), { minLength: AGENTS, maxLength: AGENTS }),
     steps: cdpSteps,
   }),
-  messages: ({ steps }) => steps.filter((step) => step.do === "send" || step.do === "bytes" || step.do === "person").length,
+  messages: ({ steps }) =>
+    steps.filter((step) => step.do === "send" || step.do === "bytes" || step.do === "person").length,
   play: (script, stage) => stage.play((wrong) => new Play(script, stage, wrong).run()),
-  show: ({ policies, steps }) => [...policies.map((policy, index) => `agent ${index}: ${policy}`), ...steps.map(showStep)],
+  show: ({ policies, steps }) => [
+    ...policies.map((policy, index) => `agent ${index}: ${policy}`),
+    ...steps.map(showStep),
+  ],
 };
 
 function showStep(step: CdpStep): string {
@@ -120,7 +124,11 @@ class Play {
   }
 
   async #person(path: string, body: object): Promise<void> {
-    const { status, body: answer } = await this.#stage.call("POST", `/v1/sandboxes/${this.#sandboxId}/${path}`, body);
+    const { status, body: answer } = await this.#stage.call(
+      "POST",
+      `/v1/sandboxes/${this.#sandboxId}/${path}`,
+      body,
+    );
     if (status >= 500) throw new Violation(`a person's ${path} failed: ${status} ${answer}`);
   }
 

@@ -14,9 +14,28 @@ interface Command {
 
 /** The one page that every browser here has. */
 export const TARGET_ID = "FAKE1";
-const TARGET = { targetId: TARGET_ID, type: "page", title: "t", url: "https://page.example/", attached: true, canAccessOpener: false };
-const CONTEXT = { id: 1, origin: "https://page.example", name: "", uniqueId: "1.1", auxData: { isDefault: true, type: "default", frameId: "F" } };
-const REQUEST = { url: "https://page.example/x", method: "GET", headers: {}, initialPriority: "High", referrerPolicy: "origin" };
+const TARGET = {
+  targetId: TARGET_ID,
+  type: "page",
+  title: "t",
+  url: "https://page.example/",
+  attached: true,
+  canAccessOpener: false,
+};
+const CONTEXT = {
+  id: 1,
+  origin: "https://page.example",
+  name: "",
+  uniqueId: "1.1",
+  auxData: { isDefault: true, type: "default", frameId: "F" },
+};
+const REQUEST = {
+  url: "https://page.example/x",
+  method: "GET",
+  headers: {},
+  initialPriority: "High",
+  referrerPolicy: "origin",
+};
 /** Sessions of one connection; later ones replace none, they are refused. */
 const MAX_SESSIONS = 50;
 
@@ -108,9 +127,14 @@ class Peer {
   }
 
   #command({ id, method, params = {}, sessionId }: Command): void {
-    const answer = (result: object): void => this.#write({ id, result, ...(sessionId !== undefined && { sessionId }) });
+    const answer = (result: object): void =>
+      this.#write({ id, result, ...(sessionId !== undefined && { sessionId }) });
     if (sessionId !== undefined && !this.#sessions.has(sessionId))
-      return this.#write({ id, error: { code: -32_001, message: "Session with given id not found." }, sessionId });
+      return this.#write({
+        id,
+        error: { code: -32_001, message: "Session with given id not found." },
+        sessionId,
+      });
     switch (method) {
       case "Target.attachToTarget": {
         const session = this.#attach(sessionId);
@@ -122,7 +146,11 @@ class Peer {
       case "Target.detachFromTarget": {
         const gone = String(params.sessionId);
         if (!this.#sessions.has(gone) || this.#sessions.get(gone) !== sessionId)
-          return this.#write({ id, error: { code: -32_602, message: "No session with given id" }, ...(sessionId !== undefined && { sessionId }) });
+          return this.#write({
+            id,
+            error: { code: -32_602, message: "No session with given id" },
+            ...(sessionId !== undefined && { sessionId }),
+          });
         this.#detach(gone);
         return answer({});
       }
@@ -142,14 +170,24 @@ class Peer {
         return answer({});
       case "Fetch.enable":
         this.#last += 1;
-        this.#event("Fetch.requestPaused", { requestId: `P${this.#last}`, request: REQUEST, frameId: "F" }, sessionId);
+        this.#event(
+          "Fetch.requestPaused",
+          { requestId: `P${this.#last}`, request: REQUEST, frameId: "F" },
+          sessionId,
+        );
         return answer({});
       case "Page.navigate":
         this.#event("Runtime.executionContextsCleared", {}, sessionId);
         this.#event("Runtime.executionContextCreated", { context: CONTEXT }, sessionId);
         return answer({ frameId: "F", loaderId: "L" });
       case "Browser.getVersion":
-        return answer({ protocolVersion: "1.3", product: "Fuzz/1", revision: "@1", userAgent: "Fuzz", jsVersion: "1" });
+        return answer({
+          protocolVersion: "1.3",
+          product: "Fuzz/1",
+          revision: "@1",
+          userAgent: "Fuzz",
+          jsVersion: "1",
+        });
       default:
         return answer({});
     }
@@ -160,7 +198,11 @@ class Peer {
     this.#last += 1;
     const sessionId = `S${this.#last}`;
     this.#sessions.set(sessionId, parent);
-    this.#event("Target.attachedToTarget", { sessionId, targetInfo: TARGET, waitingForDebugger: false }, parent);
+    this.#event(
+      "Target.attachedToTarget",
+      { sessionId, targetInfo: TARGET, waitingForDebugger: false },
+      parent,
+    );
     return sessionId;
   }
 

@@ -1,5 +1,10 @@
 /** A browser for whoever fuzzes: addresses that end in a word make it do what browsers do, and it forgets what it got. */
-import type { AttachOptions, BrowserProvider, LaunchOptions, LaunchedBrowser } from "../../src/browser/browser.ts";
+import type {
+  AttachOptions,
+  BrowserProvider,
+  LaunchOptions,
+  LaunchedBrowser,
+} from "../../src/browser/browser.ts";
 import { FakeBrowser, FakeBrowserLink } from "../../src/browser/fake.ts";
 import { FakeLaunchedBrowser, fakeAnswers } from "../../src/browser/fake-launch.ts";
 import type { InputEvent } from "../../protocol/input.ts";

@@ -17,7 +17,9 @@ function tell(message: ToParent): void {
   process.send?.(message);
 }
 
-process.on("unhandledRejection", (reason) => tell({ kind: "fault", text: `unhandled rejection: ${inspect(reason)}` }));
+process.on("unhandledRejection", (reason) =>
+  tell({ kind: "fault", text: `unhandled rejection: ${inspect(reason)}` }),
+);
 process.on("uncaughtException", (error) => {
   tell({ kind: "fault", text: `uncaught exception: ${inspect(error)}` });
   process.exitCode = 70;
@@ -52,9 +54,13 @@ class CountingStore extends MemoryStore {
   }
 }
 
-const store = new CountingStore();
+// A short log, so that it is full, and followers meet its end, soon.
+const store = new CountingStore({ logLength: 200 });
 // An error in the log is a failure that the caller was told of as `internal`, or nobody at all.
-const logger = pino({ level: "error", base: null }, { write: (line: string) => tell({ kind: "fault", text: `logged: ${line}` }) });
+const logger = pino(
+  { level: "error", base: null },
+  { write: (line: string) => tell({ kind: "fault", text: `logged: ${line}` }) },
+);
 const gateway = createGateway({
   port: 0,
   browsers: fuzzProvider(upstream),
@@ -78,7 +84,15 @@ async function measure(): Promise<Measure> {
   const { heapUsed, external, rss } = process.memoryUsage();
   const resources: Record<string, number> = {};
   for (const name of process.getActiveResourcesInfo()) resources[name] = (resources[name] ?? 0) + 1;
-  return { heapUsed, external, rss, rooms: gateway.rooms.size, listeners: store.listeners, resources, longestBlockMs };
+  return {
+    heapUsed,
+    external,
+    rss,
+    rooms: gateway.rooms.size,
+    listeners: store.listeners,
+    resources,
+    longestBlockMs,
+  };
 }
 
 process.on("message", (message: ToChild) => {

@@ -16,9 +16,14 @@ export function illegal({ control, handoff }: Sandbox): string | undefined {
   return undefined;
 }
 
+interface Told {
+  readonly event: SandboxEvent;
+  readonly text: string;
+}
+
 /** The one history of each sandbox, as all followers together have seen it. */
 export class Histories {
-  readonly #events = new Map<string, Map<number, string>>();
+  readonly #events = new Map<string, Map<number, Told>>();
   /** Types of all events. */
   readonly types = new Set<string>();
 
@@ -26,13 +31,16 @@ export class Histories {
   saw(event: SandboxEvent): void {
     const { sandboxId, seq, type } = event;
     this.types.add(type);
-    const events = this.#events.get(sandboxId) ?? new Map<number, string>();
+    const events = this.#events.get(sandboxId) ?? new Map<number, Told>();
     this.#events.set(sandboxId, events);
-    const text = JSON.stringify(event);
     const before = events.get(seq);
-    if (before === undefined) events.set(seq, text);
-    else if (before !== text)
-      throw new Violation(`E1: two followers were told different things: ${shown(before)} and ${shown(text)}`);
+    if (before?.event === event) return;
+    const text = JSON.stringify(event);
+    if (before === undefined) events.set(seq, { event, text });
+    else if (before.text !== text)
+      throw new Violation(
+        `E1: two followers were told different things: ${shown(before.text)} and ${shown(text)}`,
+      );
   }
 
   /** A sandbox that is made anew begins anew. */
@@ -66,6 +74,8 @@ export class Following {
   #check(sandbox: Sandbox): void {
     const why = illegal(sandbox);
     if (why !== undefined)
-      throw new Violation(`${why}: ${JSON.stringify({ control: sandbox.control, handoff: sandbox.handoff })}`);
+      throw new Violation(
+        `${why}: ${JSON.stringify({ control: sandbox.control, handoff: sandbox.handoff })}`,
+      );
   }
 }

@@ -93,7 +93,19 @@ const paths = (route: Route): fc.Arbitrary<string> =>
     {
       weight: 1,
       arbitrary: fc
-        .constantFrom("/", "//", "/../", "/%2e%2e/", "/%ff", "/%00", "/%E0%A4%A", ";x=1", ".json", "%2f", "/x/y")
+        .constantFrom(
+          "/",
+          "//",
+          "/../",
+          "/%2e%2e/",
+          "/%ff",
+          "/%00",
+          "/%E0%A4%A",
+          ";x=1",
+          ".json",
+          "%2f",
+          "/x/y",
+        )
         .map((end) => route.path.replace("{id}", "$s0") + end),
     },
   );
@@ -105,9 +117,9 @@ const queries = (route: Route): fc.Arbitrary<string> => {
     : fc.constant("");
   const bad = fc
     .array(
-      fc.tuple(fc.constantFrom(...names, "wait", "since", "limit", "__proto__", "policy", ""), oddText).map(
-        ([name, value]) => `${encoded(name)}=${encoded(value)}`,
-      ),
+      fc
+        .tuple(fc.constantFrom(...names, "wait", "since", "limit", "__proto__", "policy", ""), oddText)
+        .map(([name, value]) => `${encoded(name)}=${encoded(value)}`),
       { maxLength: 4 },
     )
     .map((pairs) => pairs.join("&"));
@@ -116,13 +128,18 @@ const queries = (route: Route): fc.Arbitrary<string> => {
 
 function texts(values: unknown): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(values as Record<string, unknown>).map(([name, value]) => [name, wellFormed(String(value))]),
+    Object.entries(values as Record<string, unknown>).map(([name, value]) => [
+      name,
+      wellFormed(String(value)),
+    ]),
   );
 }
 
 /** Header values are bytes; Node sends nothing below a space but tabs. */
 const headerText = oddText.map((text) =>
-  [...text].filter((char) => char === "\t" || (char >= " " && char <= "\u00ff" && char !== "\u007f")).join(""),
+  [...text]
+    .filter((char) => char === "\t" || (char >= " " && char <= "\u00ff" && char !== "\u007f"))
+    .join(""),
 );
 
 const headers: fc.Arbitrary<Record<string, string>> = fc
@@ -134,7 +151,10 @@ const headers: fc.Arbitrary<Record<string, string>> = fc
           { weight: 1, arbitrary: headerText },
         ),
         "x-baton-role": fc.oneof(
-          { weight: 12, arbitrary: fc.constantFrom<string>("worker", "operator", "admin", "agent", ...Role.options) },
+          {
+            weight: 12,
+            arbitrary: fc.constantFrom<string>("worker", "operator", "admin", "agent", ...Role.options),
+          },
           { weight: 1, arbitrary: headerText },
         ),
       },
@@ -169,7 +189,8 @@ const headers: fc.Arbitrary<Record<string, string>> = fc
   .map(([caller, more]) => ({ ...caller, ...more }));
 
 const bodyOf = (route: Route): fc.Arbitrary<string | undefined> => {
-  if (!route.body) return fc.oneof({ weight: 9, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: junk });
+  if (!route.body)
+    return fc.oneof({ weight: 9, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: junk });
   const good = valuesOf(route.body, known).map(toNode);
   const text = good.map(write);
   return fc.oneof(
@@ -186,14 +207,26 @@ const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TR
 const requestTo = (route: Route): fc.Arbitrary<HttpStep> =>
   fc
     .tuple(
-      fc.oneof({ weight: 15, arbitrary: fc.constant(route.method) }, { weight: 1, arbitrary: fc.constantFrom(...METHODS) }),
+      fc.oneof(
+        { weight: 15, arbitrary: fc.constant(route.method) },
+        { weight: 1, arbitrary: fc.constantFrom(...METHODS) },
+      ),
       paths(route),
       queries(route),
       headers,
       bodyOf(route),
       fc.oneof(
         { weight: 15, arbitrary: fc.constant("application/json") },
-        { weight: 1, arbitrary: fc.constantFrom("text/plain", "application/json; charset=utf-16", "APPLICATION/JSON", "", "application/jsonx") },
+        {
+          weight: 1,
+          arbitrary: fc.constantFrom(
+            "text/plain",
+            "application/json; charset=utf-16",
+            "APPLICATION/JSON",
+            "",
+            "application/jsonx",
+          ),
+        },
       ),
     )
     .map(([method, path, query, given, body, type]) => ({
@@ -204,7 +237,8 @@ const requestTo = (route: Route): fc.Arbitrary<HttpStep> =>
     }));
 
 /** Removing ends a scene: it is rarer than its share of the routes. */
-const weightOf = ({ method, path, body }: Route): number => (method === "DELETE" || !path.startsWith("/v1/") ? 1 : body ? 6 : 3);
+const weightOf = ({ method, path, body }: Route): number =>
+  method === "DELETE" || !path.startsWith("/v1/") ? 1 : body ? 6 : 3;
 
 export const httpPart: Part<HttpScript> = {
   name: "http",
@@ -282,9 +316,16 @@ async function send(step: HttpStep, { stage, run, facts, made, signal }: Scene):
 }
 
 /** @throws Violation */
-function judge(asked: string, step: HttpStep, path: string, { status, headers: given, body }: Answer, stage: Stage): void {
+function judge(
+  asked: string,
+  step: HttpStep,
+  path: string,
+  { status, headers: given, body }: Answer,
+  stage: Stage,
+): void {
   const type = given["content-type"] ?? "";
-  const bad = (why: string): Violation => new Violation(`${why}: ${status} ${type} ${shown(body)} to ${asked}`);
+  const bad = (why: string): Violation =>
+    new Violation(`${why}: ${status} ${type} ${shown(body)} to ${asked}`);
   count(stage.tally.answers, `http ${status}`);
   if (type.startsWith("application/problem+json")) {
     if (step.method === "HEAD") return;
@@ -294,7 +335,8 @@ function judge(asked: string, step: HttpStep, path: string, { status, headers: g
     count(stage.tally.codes, code);
     const documented = ERRORS[code];
     if (code === "internal") throw bad("internal");
-    if (status !== documented.status || problem.data.status !== status) throw bad("another status than documented");
+    if (status !== documented.status || problem.data.status !== status)
+      throw bad("another status than documented");
     if (problem.data.retryable !== documented.retryable) throw bad("not retryable as documented");
     return;
   }

@@ -47,7 +47,9 @@ export class Place {
   }
 
   get value(): Node {
-    return (Array.isArray(this.#holder) ? this.#holder[this.#at] : this.#holder.entries[this.#at]?.[1]) ?? null;
+    return (
+      (Array.isArray(this.#holder) ? this.#holder[this.#at] : this.#holder.entries[this.#at]?.[1]) ?? null
+    );
   }
 
   set(value: Node): void {

@@ -46,7 +46,24 @@ const payload: fc.Arbitrary<Uint8Array> = fc.oneof(
   {
     weight: 2,
     arbitrary: fc
-      .tuple(fc.constantFrom(999, 1_000, 1_001, 1_004, 1_005, 1_006, 1_015, 1_016, 2_999, 3_000, 4_999, 5_000, 65_535), oddText)
+      .tuple(
+        fc.constantFrom(
+          999,
+          1_000,
+          1_001,
+          1_004,
+          1_005,
+          1_006,
+          1_015,
+          1_016,
+          2_999,
+          3_000,
+          4_999,
+          5_000,
+          65_535,
+        ),
+        oddText,
+      )
       .map(([code, reason]) => Buffer.concat([Buffer.from([code >> 8, code & 0xff]), Buffer.from(reason)])),
   },
   { weight: 1, arbitrary: fc.constant(new Uint8Array(0)) },
@@ -62,7 +79,14 @@ const good: fc.Arbitrary<Frame> = fc
   .tuple(fc.constantFrom(1, 1, 1, 1, 1, 1, 2, 9, 10), upText)
   .map(([kind, text]) => {
     const bytes = Buffer.from(text.slice(0, 3_000), "utf8");
-    return { fin: true, reserved: 0, opcode: kind, masked: true, payload: kind > 7 ? bytes.subarray(0, 125) : bytes, lie: undefined };
+    return {
+      fin: true,
+      reserved: 0,
+      opcode: kind,
+      masked: true,
+      payload: kind > 7 ? bytes.subarray(0, 125) : bytes,
+      lie: undefined,
+    };
   });
 
 const odd: fc.Arbitrary<Frame> = fc.record({
@@ -77,7 +101,21 @@ const odd: fc.Arbitrary<Frame> = fc.record({
       weight: 1,
       arbitrary: fc.record({
         form: fc.constantFrom(7 as const, 16 as const, 64 as const),
-        length: fc.constantFrom(0, 1, 125, 126, 127, 65_535, 65_536, 262_145, 2 ** 28 + 1, 2 ** 31, 2 ** 40, 2 ** 53, 2 ** 63),
+        length: fc.constantFrom(
+          0,
+          1,
+          125,
+          126,
+          127,
+          65_535,
+          65_536,
+          262_145,
+          2 ** 28 + 1,
+          2 ** 31,
+          2 ** 40,
+          2 ** 53,
+          2 ** 63,
+        ),
       }),
     },
   ),
@@ -89,7 +127,12 @@ const frame: fc.Arbitrary<Frame> = fc.oneof({ weight: 12, arbitrary: good }, { w
 export type Chunk =
   | { readonly do: "frame"; readonly frame: Frame }
   /** One message in pieces. */
-  | { readonly do: "pieces"; readonly text: string; readonly pieces: number; readonly between: Frame | undefined }
+  | {
+      readonly do: "pieces";
+      readonly text: string;
+      readonly pieces: number;
+      readonly between: Frame | undefined;
+    }
   | { readonly do: "bytes"; readonly bytes: Uint8Array };
 
 const chunk: fc.Arbitrary<Chunk> = fc.oneof(
@@ -103,7 +146,10 @@ const chunk: fc.Arbitrary<Chunk> = fc.oneof(
       between: fc.option(frame, { nil: undefined, freq: 4 }),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("bytes" as const), bytes: fc.uint8Array({ maxLength: 40 }) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant("bytes" as const), bytes: fc.uint8Array({ maxLength: 40 }) }),
+  },
 );
 
 export function chunkBytes(each: Chunk): Buffer {
@@ -115,7 +161,9 @@ export function chunkBytes(each: Chunk): Buffer {
   for (let at = 0; at === 0 || at < whole.length; at += size) {
     const last = at + size >= whole.length;
     const base = { reserved: 0, masked: true, lie: undefined };
-    parts.push(frameBytes({ ...base, fin: last, opcode: at === 0 ? 1 : 0, payload: whole.subarray(at, at + size) }));
+    parts.push(
+      frameBytes({ ...base, fin: last, opcode: at === 0 ? 1 : 0, payload: whole.subarray(at, at + size) }),
+    );
     if (each.between && !last) parts.push(frameBytes(each.between));
   }
   return Buffer.concat(parts);
@@ -211,9 +259,32 @@ const TARGETS = [
   "evil.example:443",
   `/${"p".repeat(9_000)}`,
 ];
-const METHODS = ["GET", "GET", "GET", "POST", "HEAD", "CONNECT", "OPTIONS", "PUT", "get", "G\u0000T", "PRI", "", "X".repeat(300)];
+const METHODS = [
+  "GET",
+  "GET",
+  "GET",
+  "POST",
+  "HEAD",
+  "CONNECT",
+  "OPTIONS",
+  "PUT",
+  "get",
+  "G\u0000T",
+  "PRI",
+  "",
+  "X".repeat(300),
+];
 const VERSIONS = ["HTTP/1.1", "HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/2.0", "HTTP/0.9", "HTP", ""];
-const BODIES = ["", "", '{"sandboxId":"x"}', "5\r\nhello\r\n0\r\n\r\n", "ffffffffffffffff\r\n", "-1\r\n", "5;x=y\r\nhello\r\n", "GET / HTTP/1.1\r\n\r\n"];
+const BODIES = [
+  "",
+  "",
+  '{"sandboxId":"x"}',
+  "5\r\nhello\r\n0\r\n\r\n",
+  "ffffffffffffffff\r\n",
+  "-1\r\n",
+  "5;x=y\r\nhello\r\n",
+  "GET / HTTP/1.1\r\n\r\n",
+];
 
 const mutatedHead: fc.Arbitrary<string> = fc
   .record({

@@ -6,7 +6,16 @@ import { DownMessage } from "../../protocol/down.ts";
 import { CLOSE, ERRORS, Problem } from "../../protocol/errors.ts";
 import { PROTOCOL_VERSION } from "../../protocol/version.ts";
 import type { Part } from "./part.ts";
-import { chunkBytes, frameBytes, frames, handshake, heads, RAW_PATHS, type Chunk, type RawPath } from "./raw-bytes.ts";
+import {
+  chunkBytes,
+  frameBytes,
+  frames,
+  handshake,
+  heads,
+  RAW_PATHS,
+  type Chunk,
+  type RawPath,
+} from "./raw-bytes.ts";
 import { noFacts, resolveText, sandboxIdOf } from "./script.ts";
 import { count } from "./socket-client.ts";
 import type { Stage } from "./stage.ts";
@@ -32,7 +41,10 @@ export type RawPeer =
       readonly cut: boolean;
     };
 
-const tear = fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.integer({ min: 1, max: 50 }) });
+const tear = fc.oneof(
+  { weight: 3, arbitrary: fc.constant(0) },
+  { weight: 1, arbitrary: fc.integer({ min: 1, max: 50 }) },
+);
 const peer: fc.Arbitrary<RawPeer> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant("heads" as const), heads, tear }) },
   {
@@ -51,15 +63,20 @@ const peer: fc.Arbitrary<RawPeer> = fc.oneof(
 export const rawPart: Part<readonly RawPeer[]> = {
   name: "raw",
   scripts: fc.array(peer, { minLength: 1, maxLength: 20, size: "max" }),
-  messages: (peers) => peers.reduce((sum, each) => sum + (each.do === "heads" ? each.heads : each.chunks).length, 0),
+  messages: (peers) =>
+    peers.reduce((sum, each) => sum + (each.do === "heads" ? each.heads : each.chunks).length, 0),
   play: (peers, stage) => stage.play((wrong) => play(peers, stage, wrong)),
-  show: (peers) => peers.flatMap((each, index) => showPeer(each).map((line) => `connection ${index} ${line}`)),
+  show: (peers) =>
+    peers.flatMap((each, index) => showPeer(each).map((line) => `connection ${index} ${line}`)),
 };
 
 function showPeer(each: RawPeer): string[] {
   const torn = each.tear > 0 ? [`sends ${each.tear} bytes at a time`] : [];
   if (each.do === "heads")
-    return [...torn, ...each.heads.map((head) => `sends ${shown(JSON.stringify(Buffer.from(head).toString("latin1")))}`)];
+    return [
+      ...torn,
+      ...each.heads.map((head) => `sends ${shown(JSON.stringify(Buffer.from(head).toString("latin1")))}`),
+    ];
   return [
     `shakes hands on ${each.path}${each.hello ? ", says hello" : ""}, ends by ${each.cut ? "vanishing" : "a FIN"}`,
     ...torn,
@@ -72,7 +89,9 @@ async function play(peers: readonly RawPeer[], stage: Stage, wrong: (error: Erro
   const sandboxId = sandboxIdOf(run, 0);
   await stage.create(sandboxId);
   try {
-    await Promise.all(peers.map((each) => playOne(each, run, stage).catch((error: unknown) => wrong(error as Error))));
+    await Promise.all(
+      peers.map((each) => playOne(each, run, stage).catch((error: unknown) => wrong(error as Error))),
+    );
   } finally {
     await stage.remove(sandboxId);
     await stage.remove(sandboxIdOf(run, 1));
@@ -97,8 +116,17 @@ async function playOne(each: RawPeer, run: string, stage: Stage): Promise<void> 
     } else {
       const path = resolveText(each.path, run, noFacts);
       socket.write(handshake(path, stage.port));
-      await within(Promise.race([new Promise((resolve) => socket.once("data", resolve)), closed]), "the answer to a handshake", CONNECT_MS);
-      if (each.hello) await write(socket, textFrame({ type: "hello", version: PROTOCOL_VERSION, role: "operator", name: "raw" }), 0);
+      await within(
+        Promise.race([new Promise((resolve) => socket.once("data", resolve)), closed]),
+        "the answer to a handshake",
+        CONNECT_MS,
+      );
+      if (each.hello)
+        await write(
+          socket,
+          textFrame({ type: "hello", version: PROTOCOL_VERSION, role: "operator", name: "raw" }),
+          0,
+        );
       for (const chunk of each.chunks) await write(socket, resolved(chunkBytes(chunk), run), each.tear);
       if (each.cut) socket.destroy();
     }
@@ -143,9 +171,16 @@ function judge(bytes: Buffer, each: RawPeer, stage: Stage): void {
     count(stage.tally.answers, `raw ${status}`);
     rest = rest.subarray(end + 4);
     if (status === "101") return judgeFrames(rest, each, stage);
-    const length = Number(/^content-length: (\d+)/im.exec(head)?.[1] ?? (/^transfer-encoding/im.test(head) ? rest.length : 0));
+    const length = Number(
+      /^content-length: (\d+)/im.exec(head)?.[1] ?? (/^transfer-encoding/im.test(head) ? rest.length : 0),
+    );
     const body = rest.toString("utf8", 0, Math.min(length, rest.length));
-    if (rest.length >= length && /^content-type: application\/problem\+json/im.test(head) && length > 0 && body !== "")
+    if (
+      rest.length >= length &&
+      /^content-type: application\/problem\+json/im.test(head) &&
+      length > 0 &&
+      body !== ""
+    )
       judgeProblem(Number(status), body, stage);
     // The answer to HEAD names a length that does not follow; what follows then is the next answer.
     rest = /^HTTP\/1\.1 \d/.test(body) ? rest : rest.subarray(length);
@@ -172,31 +207,39 @@ const DOCUMENTED: ReadonlySet<number> = new Set([
 function judgeFrames(bytes: Buffer, each: RawPeer, stage: Stage): void {
   const echoes = new Set(
     each.do === "frames"
-      ? each.chunks.flatMap((chunk) => (chunk.do === "frame" && chunk.frame.opcode === 8 ? [closeCode(chunk.frame.payload)] : []))
+      ? each.chunks.flatMap((chunk) =>
+          chunk.do === "frame" && chunk.frame.opcode === 8 ? [closeCode(chunk.frame.payload)] : [],
+        )
       : [],
   );
   let at = 0;
   while (at + 2 <= bytes.length) {
     const [first = 0, second = 0] = bytes.subarray(at, at + 2);
     const opcode = first & 0x0f;
-    if ((second & 0x80) !== 0 || (first & 0x70) !== 0) throw new Violation("a frame of the gateway's is masked, or has reserved bits");
+    if ((second & 0x80) !== 0 || (first & 0x70) !== 0)
+      throw new Violation("a frame of the gateway's is masked, or has reserved bits");
     const short = second & 0x7f;
     const wide = short === 126 ? 2 : short === 127 ? 8 : 0;
     if (at + 2 + wide > bytes.length) return;
-    const length = wide === 2 ? bytes.readUInt16BE(at + 2) : wide === 8 ? Number(bytes.readBigUInt64BE(at + 2)) : short;
+    const length =
+      wide === 2 ? bytes.readUInt16BE(at + 2) : wide === 8 ? Number(bytes.readBigUInt64BE(at + 2)) : short;
     const payload = bytes.subarray(at + 2 + wide, at + 2 + wide + length);
     if (payload.length < length) return;
     at += 2 + wide + length;
     if (opcode === 8) {
       const code = closeCode(payload);
       count(stage.tally.answers, `raw close ${code}`);
-      if (code === CLOSE.internal.code || !(DOCUMENTED.has(code) || echoes.has(code) || code === 1005 || code === 1000))
+      if (
+        code === CLOSE.internal.code ||
+        !(DOCUMENTED.has(code) || echoes.has(code) || code === 1005 || code === 1000)
+      )
         throw new Violation(`a connection was closed with ${code} ${payload.toString("utf8", 2)}`);
     } else if (opcode === 1 && each.do === "frames" && each.path === "/v1/connect") {
       const message = DownMessage.parse(JSON.parse(payload.toString("utf8")));
       count(stage.tally.answers, message.type);
       if (message.type === "error") count(stage.tally.codes, message.code);
-      if (message.type === "error" && message.code === "internal") throw new Violation(`internal: ${payload.toString("utf8")}`);
+      if (message.type === "error" && message.code === "internal")
+        throw new Violation(`internal: ${payload.toString("utf8")}`);
     } else if (opcode === 1) {
       JSON.parse(payload.toString("utf8"));
     }

@@ -9,5 +9,11 @@ export function describeFailure({ part, seed, why, script, alone }: Failure): st
   const more = script.length > MAX_LINES ? [`  and ${script.length - MAX_LINES} more`] : [];
   const again = part === "all" ? `--seed ${seed}` : `--seed ${seed} --only ${part} --messages 1 --alone`;
   const beside = alone === false ? ["It was seen beside other scripts, and not alone."] : [];
-  return [`FAILED (${part}, seed ${seed}): ${why}`, ...lines, ...more, ...beside, `again: npm run test:fuzz -- ${again}`].join("\n");
+  return [
+    `FAILED (${part}, seed ${seed}): ${why}`,
+    ...lines,
+    ...more,
+    ...beside,
+    `again: npm run test:fuzz -- ${again}`,
+  ].join("\n");
 }

@@ -35,7 +35,9 @@ console.log(
 console.log(`handoffs of the good client: ${report.witnessed}`);
 console.log(`heap after each tenth: ${report.measures.map(({ heapUsed }) => mega(heapUsed)).join(", ")}`);
 console.log(`resident: ${report.measures.map(({ rss }) => mega(rss)).join(", ")}`);
-console.log(`longest stop of the event loop: ${Math.max(0, ...report.measures.map(({ longestBlockMs }) => longestBlockMs)).toFixed(0)} ms`);
+console.log(
+  `longest stop of the event loop: ${Math.max(0, ...report.measures.map(({ longestBlockMs }) => longestBlockMs)).toFixed(0)} ms`,
+);
 console.log(`answers: ${list(report.answers)}`);
 console.log(`refusals: ${list(report.codes)}`);
 console.log(`events: ${[...report.events].sort().join(", ")}`);

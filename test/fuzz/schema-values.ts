@@ -13,7 +13,20 @@ type Schema = core.$ZodTypes;
 
 /** Longest text that a walk makes of itself; longer ones are the mutations' matter. */
 const MAX_TEXT = 40;
-const WORDS = ["", "a", "hello", "Grüße", "日本語", "👩‍👩‍👧‍👦", "x y z", "<b>", '"', "\\", "a\nb", "https://a.example/?q=1"];
+const WORDS = [
+  "",
+  "a",
+  "hello",
+  "Grüße",
+  "日本語",
+  "👩‍👩‍👧‍👦",
+  "x y z",
+  "<b>",
+  '"',
+  "\\",
+  "a\nb",
+  "https://a.example/?q=1",
+];
 
 /** One for all: its table of graphemes is large. */
 const graphemes = fc.string({ unit: "grapheme", maxLength: 12 });
@@ -91,7 +104,12 @@ function checksOf(def: Checked): readonly {
   return (def.checks ?? []).map((check) => check._zod.def);
 }
 
-function bounds(def: Checked, min: string, max: string, usual: number): { minLength: number; maxLength: number } {
+function bounds(
+  def: Checked,
+  min: string,
+  max: string,
+  usual: number,
+): { minLength: number; maxLength: number } {
   const checks = checksOf(def);
   const minLength = checks.find(({ check }) => check === min)?.minimum ?? 0;
   const maxLength = checks.find(({ check }) => check === max)?.maximum ?? usual;
@@ -126,12 +144,20 @@ function strings(schema: z.ZodType, def: Checked): fc.Arbitrary<string> {
 
 /** Texts of a pattern; properties of Unicode are more than the library reads. */
 function matching(pattern: RegExp): fc.Arbitrary<string> {
+  const made = ofPattern.get(pattern.source);
+  if (made) return made;
+  let arbitrary: fc.Arbitrary<string>;
   try {
-    return fc.stringMatching(pattern, { maxLength: MAX_TEXT });
+    arbitrary = fc.stringMatching(pattern, { maxLength: MAX_TEXT });
   } catch {
-    return fc.string({ unit: "grapheme-ascii", minLength: 1, maxLength: MAX_TEXT });
+    arbitrary = graphemes;
   }
+  ofPattern.set(pattern.source, arbitrary);
+  return arbitrary;
 }
+
+/** Made once: tables of characters are slow to build. */
+const ofPattern = new Map<string, fc.Arbitrary<string>>();
 
 const FALLBACKS = ["m", "message-1", "https://a.example/", "ws://127.0.0.1:1/fake", "1-1", "a.b.c"];
 function fallback(schema: z.ZodType): string {

@@ -74,7 +74,8 @@ class Play {
       watcher.send(JSON.stringify({ type: "sandbox.join", id: `j${index}`, sandboxId: id }));
     await watcher.roundTrip(this.#stage.patienceMs);
     try {
-      for (const [index, who] of this.#script.clients.entries()) this.#clients[index] = await this.#greeted(who);
+      for (const [index, who] of this.#script.clients.entries())
+        this.#clients[index] = await this.#greeted(who);
       for (const step of this.#script.steps.flat()) {
         if (this.#wrong) return;
         await this.#step(step);
@@ -112,14 +113,17 @@ class Play {
         await client.close();
         break;
     }
-    this.#clients[step.client] = step.hello ? await this.#greeted(who) : await SocketClient.open(this.#context);
+    this.#clients[step.client] = step.hello
+      ? await this.#greeted(who)
+      : await SocketClient.open(this.#context);
   }
 
   /** What the client knows, or else what anybody knows: people talk. */
   #facts(client: SocketClient, sandboxId: string): Facts {
     const own = client.facts(sandboxId);
     const requestId =
-      own.requestId ?? this.#clients.map((other) => other.facts(sandboxId).requestId).find((id) => id !== undefined);
+      own.requestId ??
+      this.#clients.map((other) => other.facts(sandboxId).requestId).find((id) => id !== undefined);
     return { ...noFacts(), ...own, requestId };
   }
 
@@ -139,8 +143,11 @@ class Play {
     if (!told) throw new Violation("the watcher follows nothing");
     // It may have moved on by itself: a grace time, a browser that came back.
     if (told.seq === sandbox.seq && !same(told, sandbox))
-      throw new Violation(`E1: the events make ${JSON.stringify(told)}, the state is ${JSON.stringify(sandbox)}`);
-    if (told.seq < sandbox.seq) throw new Violation(`E2: the watcher stands at ${told.seq}, the state at ${sandbox.seq}`);
+      throw new Violation(
+        `E1: the events make ${JSON.stringify(told)}, the state is ${JSON.stringify(sandbox)}`,
+      );
+    if (told.seq < sandbox.seq)
+      throw new Violation(`E2: the watcher stands at ${told.seq}, the state at ${sandbox.seq}`);
   }
 }
 

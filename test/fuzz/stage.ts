@@ -130,24 +130,39 @@ export class Stage {
   /** An HTTP call of the harness's own. */
   async call(method: string, path: string, body?: object): Promise<Answer> {
     const text = body && JSON.stringify(body);
-    return this.http(method, path, { "x-baton-role": "admin", ...(text !== undefined && { "content-type": "application/json" }) }, text);
+    return this.http(
+      method,
+      path,
+      { "x-baton-role": "admin", ...(text !== undefined && { "content-type": "application/json" }) },
+      text,
+    );
   }
 
   /** Rejects with an `Error` when the connection breaks or no answer comes in time. */
-  http(method: string, path: string, headers: Record<string, string>, body?: string | Uint8Array, signal?: AbortSignal): Promise<Answer> {
+  http(
+    method: string,
+    path: string,
+    headers: Record<string, string>,
+    body?: string | Uint8Array,
+    signal?: AbortSignal,
+  ): Promise<Answer> {
     const answer = new Promise<Answer>((resolve, reject) => {
-      const sent = request(this.url + path, { method, headers, agent: this.#agent, ...(signal && { signal }) }, (response) => {
-        const chunks: Buffer[] = [];
-        const done = (): void =>
-          resolve({
-            status: response.statusCode ?? 0,
-            headers: response.headers,
-            body: Buffer.concat(chunks).toString("utf8"),
-          });
-        response.on("data", (chunk: Buffer) => chunks.push(chunk));
-        response.once("end", done);
-        response.once("error", (error) => (signal?.aborted ? done() : reject(error)));
-      });
+      const sent = request(
+        this.url + path,
+        { method, headers, agent: this.#agent, ...(signal && { signal }) },
+        (response) => {
+          const chunks: Buffer[] = [];
+          const done = (): void =>
+            resolve({
+              status: response.statusCode ?? 0,
+              headers: response.headers,
+              body: Buffer.concat(chunks).toString("utf8"),
+            });
+          response.on("data", (chunk: Buffer) => chunks.push(chunk));
+          response.once("end", done);
+          response.once("error", (error) => (signal?.aborted ? done() : reject(error)));
+        },
+      );
       sent.once("error", reject);
       sent.end(body);
     });
@@ -165,7 +180,8 @@ export class Stage {
   /** It may be gone already. */
   async remove(sandboxId: string): Promise<void> {
     const { status, body } = await this.call("DELETE", `/v1/sandboxes/${sandboxId}`);
-    if (status !== 200 && status !== 404) throw new Violation(`a sandbox could not be removed: ${status} ${body}`);
+    if (status !== 200 && status !== 404)
+      throw new Violation(`a sandbox could not be removed: ${status} ${body}`);
     this.histories.removed(sandboxId);
   }
 
@@ -173,8 +189,7 @@ export class Stage {
   async removeAll(): Promise<void> {
     const { body } = await this.call("GET", "/v1/sandboxes?limit=500");
     const { sandboxes } = JSON.parse(body) as { sandboxes: { sandboxId: string }[] };
-    for (const { sandboxId } of sandboxes)
-      if (sandboxId !== Witness.SANDBOX) await this.remove(sandboxId);
+    for (const { sandboxId } of sandboxes) if (sandboxId !== Witness.SANDBOX) await this.remove(sandboxId);
   }
 
   /** Ends the harness's own idle connections. */

@@ -1,7 +1,17 @@
 /** Messages of clients: good ones of every type, nearly good ones, and what is none; and scenes that lead far. */
 import fc from "fast-check";
 import type { z } from "zod";
-import { Controller, Epoch, IdempotencyKey, MessageId, Name, Position, RequestId, SandboxId, Seq } from "../../protocol/ids.ts";
+import {
+  Controller,
+  Epoch,
+  IdempotencyKey,
+  MessageId,
+  Name,
+  Position,
+  RequestId,
+  SandboxId,
+  Seq,
+} from "../../protocol/ids.ts";
 import { Role } from "../../protocol/sandbox.ts";
 import { UpMessage } from "../../protocol/up.ts";
 import { PROTOCOL_VERSION } from "../../protocol/version.ts";
@@ -20,7 +30,10 @@ const name = fc.oneof(
 export const sandboxId = fc.oneof(
   { weight: 8, arbitrary: fc.constant<string>(SANDBOXES[0]) },
   { weight: 3, arbitrary: fc.constant<string>(SANDBOXES[1]) },
-  { weight: 1, arbitrary: fc.constantFrom("nowhere", "__proto__", "constructor", "toString", "s".repeat(64)) },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom("nowhere", "__proto__", "constructor", "toString", "s".repeat(64)),
+  },
 );
 const requestId = fc.oneof(
   { weight: 8, arbitrary: fc.constant<string>(PLACEHOLDERS.request) },
@@ -44,7 +57,13 @@ export const known: Known = new Map<z.ZodType, fc.Arbitrary<unknown>>([
   [Epoch, epoch],
   [Seq, seq],
   [Position, fc.record({ epoch, seq })],
-  [MessageId, fc.oneof(fc.nat(9_999).map((id) => `m${id}`), fc.constantFrom("x", "0", "__proto__", "i".repeat(64), "é👩"))],
+  [
+    MessageId,
+    fc.oneof(
+      fc.nat(9_999).map((id) => `m${id}`),
+      fc.constantFrom("x", "0", "__proto__", "i".repeat(64), "é👩"),
+    ),
+  ],
   [IdempotencyKey, fc.constantFrom("k1", "k2", "k3", "~!@", "k".repeat(128))],
 ]);
 
@@ -58,7 +77,10 @@ const TUNED: Readonly<Record<string, (message: fc.Arbitrary<unknown>) => fc.Arbi
   "handoff.complete": (message) =>
     fc
       .tuple(message, fc.constantFrom(undefined, 0, 1, 20, 120_000))
-      .map(([complete, resumeWaitMs]) => ({ ...(complete as object), ...(resumeWaitMs !== undefined && { resumeWaitMs }) })),
+      .map(([complete, resumeWaitMs]) => ({
+        ...(complete as object),
+        ...(resumeWaitMs !== undefined && { resumeWaitMs }),
+      })),
   input: (message) =>
     fc
       .tuple(
@@ -168,7 +190,14 @@ const handoff: fc.Arbitrary<Step[]> = fc
     const maybe = privacy === undefined ? {} : { privacy };
     const pause = (waits: number): Step[] => (settles ? [{ do: "settle", client: waits }] : []);
     const ends: Record<string, object> = {
-      complete: { type: "handoff.complete", ...call, controller, runResumePrompt: resume, note, resumeWaitMs: 5 },
+      complete: {
+        type: "handoff.complete",
+        ...call,
+        controller,
+        runResumePrompt: resume,
+        note,
+        resumeWaitMs: 5,
+      },
       cancel: { type: "handoff.cancel", ...call, note },
       release: { type: "control.release", ...call, controller },
       pass: { type: "control.pass", ...call, controller, to: "bob" },
@@ -180,7 +209,14 @@ const handoff: fc.Arbitrary<Step[]> = fc
       send(person, { type: "sandbox.join", ...call }),
       send(person, { type: "preview.start", ...call, maxFps: 60, pacing: "none" }),
       ...pause(person),
-      send(agent, { type: "handoff.request", ...call, reason: "mfa", message: "help", resumePrompt: "go on", ...maybe }),
+      send(agent, {
+        type: "handoff.request",
+        ...call,
+        reason: "mfa",
+        message: "help",
+        resumePrompt: "go on",
+        ...maybe,
+      }),
       ...pause(agent),
       send(person, { type: "handoff.accept", ...call, controller, ...maybe }),
       ...pause(person),

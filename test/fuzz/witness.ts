@@ -14,7 +14,7 @@ import type { Identity } from "./up-messages.ts";
 import { shown, Violation } from "./violation.ts";
 
 /** Longest that a good client's call may take, on a busy machine and beside whatever a script does. */
-const PATIENCE_MS = 6_000;
+const PATIENCE_MS = 10_000;
 const SANDBOX = "the-witness";
 const CLICK = { kind: "mouse", action: "move", x: 3, y: 4 };
 
@@ -62,9 +62,11 @@ class Good {
     const id = `w${this.#calls}`;
     const answer = new Promise<DownMessage>((resolve) => this.#waiting.set(id, resolve));
     this.#socket.send(JSON.stringify({ id, sandboxId: SANDBOX, ...call }));
-    const message = await within(answer, `the answer to ${call.type}`, PATIENCE_MS).catch((error: unknown) => {
-      throw this.#wrong ?? error;
-    });
+    const message = await within(answer, `the answer to ${call.type}`, PATIENCE_MS).catch(
+      (error: unknown) => {
+        throw this.#wrong ?? error;
+      },
+    );
     const kind = message.type === "error" ? message.code : message.type;
     if (kind !== expected) throw new Error(`${call.type} was answered by ${shown(JSON.stringify(message))}`);
     if (this.#wrong) throw this.#wrong;
@@ -82,7 +84,8 @@ class Good {
   }
 
   #read(message: DownMessage): void {
-    if (message.type === "sandbox.joined") this.#following = new Following(message.position, message.snapshot);
+    if (message.type === "sandbox.joined")
+      this.#following = new Following(message.position, message.snapshot);
     if (message.type === "event") this.#following?.event(message.event);
     if (message.type === "resume.prompt") this.#prompted(message.requestId);
     if (!("id" in message) || message.id === undefined) return;
@@ -143,7 +146,8 @@ export class Witness {
       await agent.call("done", { type: "resume.answer", requestId, ok: true, response: "did" });
       const answer = await completed;
       const response = answer.type === "result" ? answer.result.resume?.response : undefined;
-      if (response !== "did") throw new Error(`the agent's answer did not arrive: ${shown(JSON.stringify(answer))}`);
+      if (response !== "did")
+        throw new Error(`the agent's answer did not arrive: ${shown(JSON.stringify(answer))}`);
       await agent.call("done", { type: "input", events: [CLICK] });
       this.rounds += 1;
     } catch (error) {
