@@ -1,5 +1,5 @@
 /** Commands of agents: every method that the gate knows, and envelopes that two readers could understand differently. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { CancelHandoffParams, RequestHandoffParams } from "../../protocol/handoff.ts";
 import { METHODS } from "../../src/core/cdp-methods.ts";
 import { TARGET_ID } from "./cdp-upstream.ts";

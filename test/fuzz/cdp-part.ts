@@ -1,5 +1,5 @@
 /** Agents at the CDP gate, while a person takes the browser and gives it back. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { AgentPolicy } from "../../protocol/agent.ts";
 import type { Sandbox } from "../../protocol/sandbox.ts";
 import { CdpClient } from "./cdp-client.ts";

@@ -106,7 +106,7 @@ class Peer {
       let command: Command;
       try {
         // Chromium takes control characters in strings as they are.
-        command = JSON.parse(text.replace(/[\u0000-\u001f]/g, " ")) as Command;
+        command = JSON.parse(text.replaceAll(/\p{Cc}/gu, " ")) as Command;
       } catch {
         return wrong(`the gate let something pass that is no command: ${shown(text)}`);
       }

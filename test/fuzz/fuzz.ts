@@ -1,6 +1,6 @@
 /** Plays scripts until enough messages were sent, round after round, and looks after each what the gateway kept. */
 import { inspect } from "node:util";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import type { Measure } from "./gateway-child.ts";
 import type { Part } from "./part.ts";
 import { cdpPart } from "./cdp-part.ts";

@@ -1,4 +1,5 @@
 /** What followers were told of sandboxes, held against the rules: E1, E2, and the states that control may be in. */
+import type { Position } from "../../protocol/ids.ts";
 import { applyEvent, type Sandbox, type SandboxEvent } from "../../protocol/sandbox.ts";
 import { shown, Violation } from "./violation.ts";
 
@@ -52,17 +53,17 @@ export class Histories {
 /** One follower of one sandbox. */
 export class Following {
   sandbox: Sandbox | undefined;
-  #position: { readonly epoch: number; readonly seq: number };
+  #position: Position | undefined;
 
-  /** @param position the last event that the follower has, or a snapshot holds */
-  constructor(position: { epoch: number; seq: number }, snapshot: Sandbox | undefined) {
+  /** @param position the last event that the snapshot holds. Undefined: whichever comes first is the first. */
+  constructor(position?: Position, snapshot?: Sandbox) {
     this.#position = position;
     this.sandbox = snapshot;
     if (snapshot) this.#check(snapshot);
   }
 
   event(event: SandboxEvent): void {
-    const { epoch, seq } = this.#position;
+    const { epoch, seq } = this.#position ?? { epoch: 0, seq: event.seq - 1 };
     if (event.seq !== seq + 1) throw new Violation(`E2: after event ${seq} came ${event.seq}`);
     if (event.epoch < epoch) throw new Violation(`C1: after epoch ${epoch} came ${event.epoch}`);
     this.#position = { epoch: event.epoch, seq: event.seq };

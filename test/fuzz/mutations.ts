@@ -1,5 +1,5 @@
 /** What goes wrong on the way of a good message: edits of its tree, and of its text. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { copyOf, Fields, placesIn, Raw, write, type Node } from "./nodes.ts";
 
 /** Around every length and number that the schemas bound. */
@@ -139,7 +139,7 @@ export const hostileNode: fc.Arbitrary<Node> = fc.oneof(
   { weight: 3, arbitrary: fc.double().map((number): Node => (Number.isFinite(number) ? number : null)) },
   { weight: 2, arbitrary: longText.map((text): Node => text) },
   { weight: 1, arbitrary: nested.map((text): Node => new Raw(text)) },
-  { weight: 1, arbitrary: fc.nat(2_000).map((length): Node => new Array<Node>(length).fill(0)) },
+  { weight: 1, arbitrary: fc.nat(2_000).map((length): Node => Array.from({ length }, () => 0)) },
   {
     weight: 1,
     arbitrary: fc
@@ -264,7 +264,7 @@ export function garbled(text: fc.Arbitrary<string>): fc.Arbitrary<string> {
         return whole + whole;
       case "front":
         return piece + whole;
-      default:
+      case "end":
         return whole + piece;
     }
   });

@@ -1,5 +1,5 @@
 /** One way in: what is sent there, how it is played, and how it is shown to whoever has to find out why it failed. */
-import type fc from "fast-check";
+import type * as fc from "fast-check";
 import type { Stage } from "./stage.ts";
 
 export interface Part<Script> {

@@ -1,5 +1,5 @@
 /** Bytes as no library sends them: frames with wrong heads, torn messages, heads of requests that are none. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { SUBPROTOCOL } from "../../protocol/version.ts";
 import { oddText } from "./mutations.ts";
 import { upText } from "./up-messages.ts";

@@ -1,7 +1,7 @@
 /** Bare TCP: whatever bytes come, the connection is answered as HTTP and WebSocket have it, and ends when its peer does. */
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { DownMessage } from "../../protocol/down.ts";
 import { CLOSE, ERRORS, Problem } from "../../protocol/errors.ts";
 import { PROTOCOL_VERSION } from "../../protocol/version.ts";

@@ -2,7 +2,7 @@
  * Values that a zod schema accepts, made by walking it: every field of every type, also of those that come later. What
  * only a program can know (a sandbox's id, the present epoch) is given from outside, per schema.
  */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import type { z } from "zod";
 import type * as core from "zod/v4/core";
 
@@ -41,42 +41,29 @@ function walk(schema: z.ZodType, known: Known): fc.Arbitrary<unknown> {
   const { _zod } = schema as unknown as Schema;
   const { def } = _zod;
   const inner = (type: core.$ZodType): fc.Arbitrary<unknown> => walk(type as z.ZodType, known);
-  switch (def.type) {
-    case "object": {
-      const fields = Object.entries(def.shape);
-      const optional = new Set(fields.flatMap(([key, type]) => (isOptional(type) ? [key] : [])));
-      return fc.record(
-        Object.fromEntries(fields.map(([key, type]) => [key, inner(isOptional(type) ? bare(type) : type)])),
-        { requiredKeys: fields.flatMap(([key]) => (optional.has(key) ? [] : [key])), noNullPrototype: true },
-      );
-    }
-    case "union":
-      return fc.oneof(...def.options.map(inner));
-    case "array":
-      return fc.array(inner(def.element), { ...bounds(def, "min_length", "max_length", 4) });
-    case "literal":
-      return fc.constantFrom(...def.values);
-    case "enum":
-      return fc.constantFrom(...Object.values(def.entries));
-    case "boolean":
-      return fc.boolean();
-    case "number":
-      return numbers(def);
-    case "string":
-      return strings(schema, def);
-    case "optional":
-    case "default":
-    case "nonoptional":
-    case "readonly":
-      return inner(def.innerType);
-    case "nullable":
-      return fc.option(inner(def.innerType));
-    case "pipe":
-      return inner(def.in);
-    default:
-      // A kind of schema that the protocol did not have when this was written: any JSON, and the mutations.
-      return fc.jsonValue({ maxDepth: 2 });
+  if (def.type === "object") {
+    const fields = Object.entries(def.shape);
+    return fc.record(
+      Object.fromEntries(fields.map(([key, type]) => [key, inner(isOptional(type) ? bare(type) : type)])),
+      {
+        requiredKeys: fields.flatMap(([key, type]) => (isOptional(type) ? [] : [key])),
+        noNullPrototype: true,
+      },
+    );
   }
+  if (def.type === "union") return fc.oneof(...def.options.map(inner));
+  if (def.type === "array") return fc.array(inner(def.element), bounds(def, "min_length", "max_length", 4));
+  if (def.type === "literal") return fc.constantFrom(...def.values);
+  if (def.type === "enum") return fc.constantFrom(...Object.values(def.entries));
+  if (def.type === "boolean") return fc.boolean();
+  if (def.type === "number") return numbers(def);
+  if (def.type === "string") return strings(schema, def);
+  if (def.type === "optional" || def.type === "default" || def.type === "readonly")
+    return inner(def.innerType);
+  if (def.type === "nullable") return fc.option(inner(def.innerType));
+  if (def.type === "pipe") return inner(def.in);
+  // A kind of schema that the protocol did not have when this was written: any JSON, and the mutations.
+  return fc.jsonValue({ maxDepth: 2 });
 }
 
 function isOptional(type: core.$ZodType): boolean {
@@ -89,7 +76,7 @@ function bare(type: core.$ZodType): core.$ZodType {
 }
 
 interface Checked {
-  readonly checks?: readonly core.$ZodCheck<never>[] | undefined;
+  readonly checks?: readonly core.$ZodCheck[] | undefined;
 }
 
 /** The definitions of a schema's checks, of which only the named fields are looked at. */

@@ -36,15 +36,7 @@ export function resolveText(text: string, run: string, facts: (sandboxId: string
   const known = facts(sandboxIdOf(run, text.includes("$s1") && !text.includes("$s0") ? 1 : 0));
   return text.replace(WORD, (_, number: "epoch" | "seq" | "tab" | undefined, word: string | undefined) => {
     if (number !== undefined) return String(known[number] ?? 1);
-    switch (word) {
-      case "s0":
-        return sandboxIdOf(run, 0);
-      case "s1":
-        return sandboxIdOf(run, 1);
-      case "request":
-        return known.requestId ?? "nothing-yet";
-      default:
-        return known.tabId ?? "NOTAB";
-    }
+    if (word === "s0" || word === "s1") return sandboxIdOf(run, word === "s0" ? 0 : 1);
+    return word === "request" ? (known.requestId ?? "nothing-yet") : (known.tabId ?? "NOTAB");
   });
 }

@@ -170,7 +170,7 @@ export class SocketClient {
     );
   }
 
-  /** Resolves when nothing but `type`s that wait for others is owed. */
+  /** Says goodbye, and resolves when the socket is gone. */
   async close(): Promise<void> {
     this.#ownEnd = true;
     this.#socket.close();
@@ -278,42 +278,30 @@ export class SocketClient {
   }
 
   #follow(message: DownMessage): void {
-    switch (message.type) {
-      case "sandbox.joined": {
-        const { sandboxId, snapshot, position } = message;
-        const before = this.#following.get(sandboxId)?.sandbox;
-        // With a promise of the missed events, they are counted from where the client said that it stands.
-        if (snapshot) this.#following.set(sandboxId, new Following(position, snapshot));
-        else this.#following.delete(sandboxId);
-        this.#note(sandboxId, snapshot ?? before);
-        this.#tabs(sandboxId, message.tabs);
-        return;
-      }
-      case "event": {
-        const { event } = message;
-        this.#context.histories.saw(event);
-        const following = this.#following.get(event.sandboxId);
-        following?.event(event);
-        this.#note(event.sandboxId, following?.sandbox ?? event.changes);
-        const facts = this.facts(event.sandboxId);
-        facts.epoch = event.epoch;
-        facts.seq = event.seq;
-        return;
-      }
-      case "sandbox.left":
-        this.#following.delete(message.sandboxId);
-        return;
-      case "browser.tabs":
-        return this.#tabs(message.sandboxId, message.tabs);
-      case "result": {
-        // Which sandbox it is about is not said; its request is what others need.
-        const { handoff } = message.result;
-        if (handoff) for (const facts of this.#facts.values()) facts.requestId ??= handoff.requestId;
-        return;
-      }
-      default:
-        return;
+    if (message.type === "sandbox.joined") {
+      const { sandboxId, snapshot, position } = message;
+      const before = this.#following.get(sandboxId)?.sandbox;
+      // Only with a snapshot it is said here what the events that follow are counted from.
+      this.#following.set(sandboxId, snapshot ? new Following(position, snapshot) : new Following());
+      this.#note(sandboxId, snapshot ?? before);
+      return this.#tabs(sandboxId, message.tabs);
     }
+    if (message.type === "event") {
+      const { event } = message;
+      this.#context.histories.saw(event);
+      const following = this.#following.get(event.sandboxId);
+      following?.event(event);
+      this.#note(event.sandboxId, following?.sandbox ?? event.changes);
+      const facts = this.facts(event.sandboxId);
+      [facts.epoch, facts.seq] = [event.epoch, event.seq];
+      return;
+    }
+    if (message.type === "sandbox.left") return void this.#following.delete(message.sandboxId);
+    if (message.type === "browser.tabs") return this.#tabs(message.sandboxId, message.tabs);
+    if (message.type !== "result") return;
+    // Which sandbox it is about is not said; its request is what others need.
+    const { handoff } = message.result;
+    if (handoff) for (const facts of this.#facts.values()) facts.requestId ??= handoff.requestId;
   }
 
   #note(

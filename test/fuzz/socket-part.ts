@@ -1,5 +1,5 @@
 /** Several clients on sockets, with whatever they send: the messages of the protocol and all that comes near. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { DownMessage } from "../../protocol/down.ts";
 import type { Sandbox } from "../../protocol/sandbox.ts";
 import type { Part } from "./part.ts";

