@@ -1,4 +1,6 @@
-# Builds the gateway and its dashboard, and runs them as a user without rights.
+# Builds the gateway and its dashboard, and runs them as a user without rights. It listens on all of the container's
+# addresses, so it does not start without BATON_SECRET; BATON_PUBLIC_URL is where people, and its links, reach it:
+#   docker run -p 7070:7070 -v baton:/data -e BATON_SECRET -e BATON_PUBLIC_URL=https://baton.example baton
 FROM node:22-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./

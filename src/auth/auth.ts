@@ -37,13 +37,11 @@ const MARGIN_MS = 60_000;
 
 export class Auth {
   readonly #keys: Keys;
-  readonly #store: Store;
   readonly #revocations: Revocations;
 
   /** @throws TypeError when a key cannot be used */
   constructor({ keys, store, log }: AuthOptions) {
     this.#keys = new Keys(keys);
-    this.#store = store;
     this.#revocations = new Revocations(store, log);
   }
 
@@ -75,7 +73,7 @@ export class Auth {
     if (!opens) return { identity };
     if (opens.once) {
       const until = identity.expiresAt + MARGIN_MS;
-      const winner = await this.#store.mark(`used:${opens.linkId}`, opener, until);
+      const winner = await this.#revocations.markLink(`used:${opens.linkId}`, opener, until);
       if (winner !== opener) throw unauthorized("used");
     }
     return this.#makeSession(identity);
@@ -111,11 +109,20 @@ export class Auth {
 
   /** Ends the token, or every token that a link led to, on every node within a second. */
   revoke(tokenId: string, until: number): Promise<void> {
-    return this.#revocations.revoke(tokenId, until);
+    return this.#revocations.revoke(tokenId, until + MARGIN_MS);
   }
 
   revokeLink(linkId: string): Promise<void> {
-    return this.revoke(linkId, Date.now() + LINK_MEMORY_MS);
+    return this.#revocations.revokeLink(linkId, Date.now() + LINK_MEMORY_MS);
+  }
+
+  /**
+   * Whether a call that took long to come may still be done.
+   * @throws BatonError `unauthorized`, `unavailable`
+   */
+  checkStill(identity: Identity): void {
+    if (identity.expiresAt <= Date.now()) throw unauthorized("expired");
+    this.#refuseRevoked(identity);
   }
 
   /** An ordinary token, signed with the gateway's secret. */

@@ -41,9 +41,9 @@ export class Door {
   readonly limits: Limits;
   readonly #audit: AuditSink;
   readonly #trusted: AddressSet;
-  #refusalsLeft = REFUSALS_A_MINUTE;
-  #minute = 0;
-  #unrecorded = 0;
+  /** Strangers' refusals, which anybody can cause, take no room from those of callers with a token. */
+  readonly #strangers = new RefusalsRecorded();
+  readonly #known = new RefusalsRecorded();
   /** An error passes several places on its way out, which need not know of each other. */
   readonly #recorded = new WeakSet<BatonError>();
 
@@ -76,6 +76,7 @@ export class Door {
         action: "link.open",
         outcome: "ok",
         ...whoOf(identity, address),
+        ...(identity.grant.sandboxes[0] !== undefined && { sandboxId: identity.grant.sandboxes[0] }),
         ...(identity.linkId !== undefined && { detail: { linkId: identity.linkId } }),
       });
     }
@@ -101,22 +102,13 @@ export class Door {
   ): void {
     if (!(error instanceof BatonError) || error.retryable || this.#recorded.has(error)) return;
     this.#recorded.add(error);
-    const minute = Math.floor(performance.now() / 60_000);
-    if (minute !== this.#minute) {
-      this.#minute = minute;
-      this.#refusalsLeft = REFUSALS_A_MINUTE;
-    }
-    if (this.#refusalsLeft === 0) {
-      this.#unrecorded += 1;
-      return;
-    }
-    this.#refusalsLeft -= 1;
+    const unrecordedBefore = (caller.name === undefined ? this.#strangers : this.#known).take();
+    if (unrecordedBefore === undefined) return;
     const reason = error.details?.["reason"];
     const detail = {
       ...(typeof reason === "string" && { reason }),
-      ...(this.#unrecorded > 0 && { unrecordedBefore: this.#unrecorded }),
+      ...(unrecordedBefore > 0 && { unrecordedBefore }),
     };
-    this.#unrecorded = 0;
     void this.#audit.record({
       action,
       outcome: "refused",
@@ -143,6 +135,38 @@ export class Door {
       throw error;
     }
   }
+}
+
+/** How many more refusals may be recorded in this minute. */
+class RefusalsRecorded {
+  #left = REFUSALS_A_MINUTE;
+  #minute = 0;
+  #unrecorded = 0;
+
+  /** @returns how many went unrecorded before this one; undefined: neither may this one be */
+  take(): number | undefined {
+    const minute = Math.floor(performance.now() / 60_000);
+    if (minute !== this.#minute) {
+      this.#minute = minute;
+      this.#left = REFUSALS_A_MINUTE;
+    }
+    if (this.#left === 0) {
+      this.#unrecorded += 1;
+      return undefined;
+    }
+    this.#left -= 1;
+    const before = this.#unrecorded;
+    this.#unrecorded = 0;
+    return before;
+  }
+}
+
+/** What the record says of somebody who names another person (C4). */
+export function actedFor(
+  { name }: Pick<Caller, "name">,
+  named: string | undefined,
+): Pick<AuditEntry, "detail"> {
+  return named === undefined || named === name ? {} : { detail: { actedFor: named } };
 }
 
 function whoOf({ subject, role, tokenId }: Identity, address: string) {

@@ -1,6 +1,7 @@
 /** Which tokens may not be used any more, as every node learns within a second. */
 import { BatonError } from "../../protocol/errors.ts";
 import type { Logger } from "../ops/log.ts";
+import { tooManyMarks } from "../store/marks.ts";
 import type { Store } from "../store/store.ts";
 import type { Identity } from "./identity.ts";
 
@@ -28,11 +29,20 @@ const MAX_WAIT_MS = 24 * 60 * 60 * 1_000;
 
 const REVOKED = "revoked:";
 
+/**
+ * Marks that links may have between them, of the 100,000 that a store keeps: whoever may make links could otherwise use
+ * them all up, and nobody could revoke a token.
+ */
+const LINK_MARKS = 90_000;
+
 export class Revocations {
   readonly #store: Store;
   readonly #log: Logger;
   /** Ids of revoked tokens and links, each with when it would have ended by itself. Bounded by the store. */
   readonly #revoked = new Map<string, number>();
+  /** Ids of all marks, each with its end. Bounded by the store. */
+  readonly #marks = new Map<string, number>();
+  readonly #linkMarks: number;
   readonly #watchers = new Set<Watcher>();
   #version = 0;
   #askedAt = Number.NEGATIVE_INFINITY;
@@ -42,9 +52,10 @@ export class Revocations {
   #turn: Promise<void> = Promise.resolve();
   #closed = false;
 
-  constructor(store: Store, log: Logger) {
+  constructor(store: Store, log: Logger, { linkMarks = LINK_MARKS }: { readonly linkMarks?: number } = {}) {
     this.#store = store;
     this.#log = log;
+    this.#linkMarks = linkMarks;
   }
 
   /** Resolves when what is revoked is known, or the store could not be asked: it is then asked again. */
@@ -83,6 +94,18 @@ export class Revocations {
     this.#sweep();
   }
 
+  /** The same for a link. @throws BatonError `unavailable`, `too_many` while there is room for tokens only */
+  async revokeLink(linkId: string, until: number): Promise<void> {
+    this.#checkRoom();
+    await this.revoke(linkId, until);
+  }
+
+  /** Marks something of a link's. As the store's `mark`. @throws BatonError `unavailable`, `too_many` */
+  async markLink(id: string, value: string, until: number): Promise<string> {
+    this.#checkRoom();
+    return this.#store.mark(id, value, until);
+  }
+
   /** Calls `ended` once, when the token expires or is revoked, unless stopped before. */
   watch(identity: Identity, ended: (how: TokenEnd) => void): Watch {
     const watcher: Watcher = { identity, ended };
@@ -95,6 +118,11 @@ export class Revocations {
       },
       stop: () => void this.#watchers.delete(watcher),
     };
+  }
+
+  /** Of what this node heard of half a second ago: the reserve is larger than what can come in that time. */
+  #checkRoom(): void {
+    if (this.#marks.size >= this.#linkMarks) throw tooManyMarks(this.#linkMarks);
   }
 
   #schedule(): void {
@@ -110,8 +138,10 @@ export class Revocations {
   async #look(): Promise<void> {
     try {
       const { version, reset, marks } = await this.#store.marksSince(this.#version);
-      for (const { id, until } of marks)
+      for (const { id, until } of marks) {
+        this.#marks.set(id, until);
         if (id.startsWith(REVOKED)) this.#revoked.set(id.slice(REVOKED.length), until);
+      }
       this.#askedAt = performance.now();
       // The store lost its last writes: what this node heard of them is all that is left. Until it is told, the next
       // look is answered with a reset again.
@@ -149,7 +179,8 @@ export class Revocations {
   /** One look at all: ten thousand sockets need no ten thousand timers. */
   #sweep(): void {
     const now = Date.now();
-    for (const [tokenId, until] of this.#revoked) if (until <= now) this.#revoked.delete(tokenId);
+    for (const known of [this.#revoked, this.#marks])
+      for (const [id, until] of known) if (until <= now) known.delete(id);
     let first = Number.POSITIVE_INFINITY;
     for (const watcher of this.#watchers) {
       const { tokenId, linkId, expiresAt } = watcher.identity;

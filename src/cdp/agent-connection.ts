@@ -235,7 +235,10 @@ export class AgentConnection implements Channel, PipeHandler {
     return this.#drain.quiet(reads);
   }
 
+  /** Nothing that waits is done any more, however long the client takes to go. */
   close(reason: CloseReason, detail?: string): void {
+    this.#destinations.end();
+    this.#reception.commands.drop();
     this.#pipe?.close(reason, detail);
   }
 

@@ -8,7 +8,7 @@ import { BatonError } from "../../protocol/errors.ts";
 import { Name, SandboxId } from "../../protocol/ids.ts";
 import { callerOf } from "../auth/auth.ts";
 import { refuseTokenInAddress, tokenOf } from "../auth/bearer.ts";
-import type { Door } from "../auth/door.ts";
+import { actedFor, type Door } from "../auth/door.ts";
 import { noTokens, type Identity } from "../auth/identity.ts";
 import type { TokenEnd } from "../auth/revocations.ts";
 import { authorize, authorizeName, OPEN_GRANT, type Caller } from "../core/access.ts";
@@ -36,6 +36,8 @@ export interface AgentsOptions {
 /** Who connects, and as what it is taken: over CDP everybody is the agent. */
 interface Admitted {
   readonly caller: Caller;
+  /** As their token says, for the record and the limits. */
+  readonly bearer: Caller;
   readonly identity?: Identity;
 }
 
@@ -84,7 +86,7 @@ export class Agents {
     const query = Query.safeParse(Object.fromEntries(handshake.query));
     if (!query.success) throw invalidMessage(query.error, "The query");
     const admitted = await this.#admit(handshake, query.data.name, sandboxId.data);
-    const release = this.#count(sandboxId.data, admitted.caller);
+    const release = this.#count(sandboxId.data, admitted.bearer);
     try {
       const acquired = await this.#options.rooms.acquire(sandboxId.data);
       const releaseAll = (): void => {
@@ -112,18 +114,21 @@ export class Agents {
   async #admit(handshake: Handshake, name: string | undefined, sandboxId: string): Promise<Admitted> {
     const { door } = this.#options;
     const address = door.addressOf(handshake);
-    if (!door.auth) return { caller: { name: name ?? "agent", role: "agent", grant: OPEN_GRANT, address } };
+    if (!door.auth) {
+      const caller: Caller = { name: name ?? "agent", role: "agent", grant: OPEN_GRANT, address };
+      return { caller, bearer: caller };
+    }
     const identity = await door.identify(door.auth, tokenOf(handshake), address);
-    const caller = callerOf(identity, address);
+    const bearer = callerOf(identity, address);
     try {
-      authorize(caller, "cdp.connect", sandboxId);
-      authorizeName(caller, name);
-      door.limits.kind(caller.name, "cdp.connect");
+      authorize(bearer, "cdp.connect", sandboxId);
+      authorizeName(bearer, name);
+      door.limits.kind(bearer.name, "cdp.connect");
     } catch (error) {
-      door.refused(caller, "cdp.connect", error, { sandboxId });
+      door.refused(bearer, "cdp.connect", error, { sandboxId });
       throw error;
     }
-    return { caller: { ...caller, role: "agent", name: name ?? caller.name }, identity };
+    return { caller: { ...bearer, role: "agent", name: name ?? bearer.name }, bearer, identity };
   }
 
   async #prepare(room: Room, given: Given, signal: AbortSignal): Promise<Opening> {
@@ -160,7 +165,7 @@ export class Agents {
     given: Given,
   ): AgentConnection {
     const { operations, rooms, log } = this.#options;
-    const { caller } = given;
+    const { caller, bearer } = given;
     const { sandboxId } = room;
     const policy = given.policy ?? room.sandbox.agentPolicy ?? "hold";
     const connectionId = `cdp_${nanoid(12)}`;
@@ -205,7 +210,7 @@ export class Agents {
         log.warn({ sandboxId, at: placeOf(error) }, "an agent's connection failed, and was ended"),
       sessionEnded: (sessionId) => domain.forget(sessionId),
       waiting: (count) => member.waiting(count),
-      acted: this.#recorder(caller, room),
+      acted: this.#recorder(given, room),
       isBlocked: (targetId) => link.blocked.has(targetId),
       known: (known) => domain.changed(known),
       left: () => {
@@ -221,27 +226,27 @@ export class Agents {
     member.join();
     metrics.cdpConnections.inc();
     const { door } = this.#options;
-    void door.did(caller, {
+    void door.did(bearer, {
       action: "cdp.connect",
       sandboxId,
       epoch: room.sandbox.epoch,
-      detail: { policy },
+      detail: { policy, ...actedFor(bearer, caller.name).detail },
     });
     return connection.start(pipe);
   }
 
   /** Once an epoch: who drove, and who was refused to, not every command. */
-  #recorder(caller: Caller, room: Room): (outcome: "ok" | "refused") => void {
+  #recorder({ bearer }: Admitted, room: Room): (outcome: "ok" | "refused") => void {
     const { door } = this.#options;
     const recorded = { ok: 0, refused: 0 };
     return (outcome) => {
       const { epoch, sandboxId, control } = room.sandbox;
       if (recorded[outcome] === epoch) return;
       recorded[outcome] = epoch;
-      if (outcome === "ok") return void door.did(caller, { action: "cdp.command", sandboxId, epoch });
+      if (outcome === "ok") return void door.did(bearer, { action: "cdp.command", sandboxId, epoch });
       const who = control.controller ?? "nobody";
       const refusal = new BatonError("not_controller", `Not the agent drives, but ${who}. Wait for control.`);
-      door.refused(caller, "cdp.command", refusal, { sandboxId, epoch });
+      door.refused(bearer, "cdp.command", refusal, { sandboxId, epoch });
     };
   }
 

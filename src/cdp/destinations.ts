@@ -22,7 +22,14 @@ interface Lead {
 
 const FILES = "to read files of the browser's machine. Give their contents in place of their paths.";
 
+/** Under the name that a page chooses, which may be that of a file that is there: it would be written over. */
+const NAMED =
+  "to keep downloads under the names that pages give them. Use Browser.setDownloadBehavior with `allowAndName`.";
+const UNNAMED: readonly unknown[] = ["deny", "default", "allowAndName"];
+const download: Lead = { beyond: ({ behavior }) => (UNNAMED.includes(behavior) ? undefined : NAMED) };
+
 const LEADS: ReadonlyMap<string, Lead> = new Map<string, Lead>([
+  ["Browser.setDownloadBehavior", download],
   ["DOM.setFileInputFiles", { beyond: ({ files }) => (isEmpty(files) ? undefined : FILES) }],
   ["Fetch.continueRequest", { urls: ["url"] }],
   [
@@ -36,6 +43,7 @@ const LEADS: ReadonlyMap<string, Lead> = new Map<string, Lead>([
   ["PWA.launch", { urls: ["manifestId", "url"] }],
   ["PWA.launchFilesInApp", { beyond: () => FILES }],
   ["Page.navigate", { urls: ["url"] }],
+  ["Page.setDownloadBehavior", download],
   [
     "Target.createBrowserContext",
     {

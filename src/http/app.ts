@@ -5,9 +5,10 @@ import { nanoid } from "nanoid";
 import { invalidMessage, MAX_MESSAGE_BYTES } from "../../protocol/codec.ts";
 import { BatonError } from "../../protocol/errors.ts";
 import { PositionText } from "../../protocol/http.ts";
+import { SandboxId } from "../../protocol/ids.ts";
 import { PROTOCOL_VERSION } from "../../protocol/version.ts";
 import type { HandoffResult } from "../../protocol/sandbox.ts";
-import { authorize, type Grant } from "../core/access.ts";
+import { ACCESS, authorize, type Grant, type Operation } from "../core/access.ts";
 import type { Logger } from "../ops/log.ts";
 import type { Metrics } from "../ops/metrics.ts";
 import { sandboxNotFound } from "../room/dispatch.ts";
@@ -17,7 +18,7 @@ import type { Rooms } from "../room/rooms.ts";
 import { toBatonError } from "../room/session.ts";
 import type { Store } from "../store/store.ts";
 import { bodyLimit } from "./body-limit.ts";
-import { callers, lifeOf, type CallersOptions, type Env } from "./callers.ts";
+import { addressOfRequest, callers, lifeOf, type CallersOptions, type Env } from "./callers.ts";
 import { devtools } from "./devtools.ts";
 import { eventStream, STREAM_HEADERS } from "./event-stream.ts";
 import { guards, type GuardOptions } from "./guards.ts";
@@ -37,6 +38,9 @@ export interface AppContext extends CallersOptions, GuardOptions {
   readonly version: string;
 }
 
+/** Without a limit. */
+const PROBES: ReadonlySet<string> = new Set([routes.health.path, routes.ready.path]);
+
 export function createApp(context: AppContext): OpenAPIHono<Env> {
   const { store, rooms, operations, door } = context;
   const app = new OpenAPIHono<Env>({
@@ -53,7 +57,8 @@ export function createApp(context: AppContext): OpenAPIHono<Env> {
     if (known.code === "internal") context.log.error({ err: error }, "a request failed");
     context.metrics.refusals.inc({ code: known.code });
     // Those without a valid token are on record already, and so are refused changes.
-    if (known.code === "forbidden" && c.get("caller")) door.refused(c.get("caller"), "request", known);
+    if (known.code === "forbidden" && c.get("caller"))
+      door.refused(c.get("caller"), operationOf(known) ?? "request", known, sandboxIn(c.req.path));
     return problemResponse(known);
   });
   app.notFound((c) =>
@@ -63,6 +68,11 @@ export function createApp(context: AppContext): OpenAPIHono<Env> {
   );
 
   guards(app, context);
+  app.use(async (c, next) => {
+    // Whoever watches over the gateway must not take it for dead because others ask for too much.
+    if (!PROBES.has(c.req.path)) door.limits.request(addressOfRequest(c, door));
+    await next();
+  });
   for (const path of ["/v1/*", "/json/*", "/json", "/metrics"]) app.use(path, callers(context));
   app.use("/v1/*", bodyLimit(MAX_MESSAGE_BYTES));
 
@@ -71,6 +81,12 @@ export function createApp(context: AppContext): OpenAPIHono<Env> {
     const { headers } = c.req.raw;
     const sent = headers.has("transfer-encoding") || Number(headers.get("content-length") ?? 0) > 0;
     if (sent && !/^application\/json *(;|$)/i.test(headers.get("content-type") ?? "")) throw notJson();
+    const identity = c.get("identity");
+    if (sent && door.auth && identity) {
+      // A body may take its time, and its token end meanwhile.
+      await c.req.text();
+      door.auth.checkStill(identity);
+    }
     await next();
   });
 
@@ -235,6 +251,17 @@ function refuseOtherMethods(app: OpenAPIHono<Env>): void {
       );
     });
   }
+}
+
+/** What a refused caller may not use. */
+function operationOf({ details }: BatonError): Operation | undefined {
+  const operation = details?.["operation"];
+  return typeof operation === "string" && operation in ACCESS ? (operation as Operation) : undefined;
+}
+
+function sandboxIn(path: string): { sandboxId?: string } {
+  const { data } = SandboxId.safeParse(/^\/v1\/sandboxes\/([^/]+)/.exec(path)?.[1]);
+  return data === undefined ? {} : { sandboxId: data };
 }
 
 /** An id that the caller's own token reaches. @throws BatonError `forbidden` */

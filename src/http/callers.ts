@@ -37,7 +37,6 @@ export function callers({ door }: CallersOptions): MiddlewareHandler<Env> {
   const { auth, limits } = door;
   return async (c, next) => {
     const address = addressOfRequest(c, door);
-    limits.request(address);
     refuseTokenInAddress(new URL(c.req.url).searchParams);
     if (auth) {
       const token = tokenOf({ headers: { authorization: c.req.header("authorization") } });

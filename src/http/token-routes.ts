@@ -40,6 +40,7 @@ export function tokenRoutes(app: OpenAPIHono<Env>, { store, door, publicUrl }: T
   app.openapi(routes.revokeLink, async (c) => {
     const { id, linkId } = c.req.valid("param");
     authorize(c.get("caller"), "link.revoke", id);
+    door.limits.kind(c.get("caller").name, "link.revoke");
     // The id says whose it is: a token's id, or another sandbox's link, is not this caller's to end.
     if (!linkId.startsWith(`${id}.`)) {
       throw new BatonError(
@@ -55,6 +56,14 @@ export function tokenRoutes(app: OpenAPIHono<Env>, { store, door, publicUrl }: T
   app.openapi(routes.revokeToken, async (c) => {
     authorize(c.get("caller"), "token.revoke");
     const { tokenId, expiresAt = Date.now() + YEAR_MS } = c.req.valid("json");
+    // Remembered until then it would be forgotten at once, and answered as if it were revoked.
+    if (expiresAt <= Date.now()) {
+      throw new BatonError(
+        "invalid_message",
+        "expiresAt is over. Send milliseconds, a JWT's `exp` times 1000, or leave it out.",
+        { issues: [{ path: "expiresAt", message: "must be in the future" }] },
+      );
+    }
     await needed(door.auth).revoke(tokenId, expiresAt);
     await door.did(c.get("caller"), { action: "token.revoke", detail: { tokenId } });
     return c.json({ ok: true as const }, 200);
@@ -63,15 +72,16 @@ export function tokenRoutes(app: OpenAPIHono<Env>, { store, door, publicUrl }: T
   app.openapi(routes.audit, async (c) => {
     const caller = c.get("caller");
     authorize(caller, "audit.read");
+    const headers = { "content-type": "application/x-ndjson", "cache-control": "no-store" };
+    // Nobody would read the lines, and nobody would end them.
+    if (c.req.method === "HEAD") return new Response(null, { headers }) as never;
     const { since, limit } = c.req.valid("query");
     // Before it is read: the export shows itself, and an unreachable store is an error and not half a file.
     await door.did(caller, { action: "audit.read", detail: { since } });
     const { seq } = await store.auditHead();
     const { signal, done } = lifeOf(c, door);
     const lines = exportLines(store, since, Math.min(limit, Math.max(0, seq - since)));
-    return new Response(textStream(lines, signal, done), {
-      headers: { "content-type": "application/x-ndjson", "cache-control": "no-store" },
-    }) as never;
+    return new Response(textStream(lines, signal, done), { headers }) as never;
   });
 }
 

@@ -57,10 +57,12 @@ export class Limits {
     this.#requests = perMinute("requestsPerMinute");
     this.#failedTokens = perMinute("failedTokensPerMinute");
     this.#calls = perMinute("callsPerMinute");
+    const links = kind("links", "linksPerMinute");
     this.#kinds = new Map<Operation, ReturnType<typeof kind>>([
       ["handoff.request", kind("handoff_requests", "handoffRequestsPerMinute")],
       ["sandbox.create", kind("sandboxes", "sandboxesPerMinute")],
-      ["link.create", kind("links", "linksPerMinute")],
+      ["link.create", links],
+      ["link.revoke", links],
       ["cdp.connect", kind("cdp_connects", "cdpConnectsPerMinute")],
     ]);
   }

@@ -22,7 +22,7 @@ export interface LimitSettings {
   readonly handoffRequestsPerMinute: number;
   /** Sandboxes that a subject makes. Each may start a browser: prevents that they use up the machine. */
   readonly sandboxesPerMinute: number;
-  /** Links that a subject makes. Prevents that they fill the store: a used or revoked one is remembered. */
+  /** Links that a subject makes or revokes. Prevents that they fill the store: a used or revoked one is remembered. */
   readonly linksPerMinute: number;
   /** CDP connections that a subject opens. Each is a second one to a browser: prevents that they keep it busy. */
   readonly cdpConnectsPerMinute: number;

@@ -32,13 +32,25 @@ export interface Outcome {
   readonly repeated: boolean;
 }
 
-/** @param params what the caller asked for, without message ids and without the key itself */
-export function requestOf(operation: string, key: string | undefined, params: unknown): Request | undefined {
+/**
+ * @param params what the caller asked for, without message ids and without the key itself
+ * @param owner whose key it is: others may not use it up, nor be answered by it. Default: everybody's
+ */
+export function requestOf(
+  operation: string,
+  key: string | undefined,
+  params: unknown,
+  owner?: string,
+): Request | undefined {
   if (key === undefined) return undefined;
-  const digest = createHash("sha256")
-    .update(JSON.stringify([operation, params]))
-    .digest("base64url");
-  return { key, fingerprint: `${operation}:${digest}` };
+  return {
+    key: owner === undefined ? key : digestOf([owner, key]),
+    fingerprint: `${operation}:${digestOf([operation, params])}`,
+  };
+}
+
+function digestOf(value: unknown): string {
+  return createHash("sha256").update(JSON.stringify(value)).digest("base64url");
 }
 
 /**

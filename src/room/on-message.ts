@@ -1,8 +1,10 @@
 /** What each message does. Exhaustive; answers are returned, and the session sends them. */
 import type { DownMessage } from "../../protocol/down.ts";
 import { BatonError } from "../../protocol/errors.ts";
+import { actedFor } from "../auth/door.ts";
 import { noTokens } from "../auth/identity.ts";
 import { authorize, authorizeName, driverOf } from "../core/access.ts";
+import { standsFor } from "./member.ts";
 import type { Committed } from "./operations.ts";
 import type { Greeted, Joined, Session } from "./session.ts";
 
@@ -124,6 +126,8 @@ export function onMessage(session: Session, message: Greeted): void {
 
 async function join(session: Session, message: Extract<Greeted, { type: "sandbox.join" }>): Promise<null> {
   const { sandboxId } = message;
+  // A refresh may have come before it in the queue, and the newer token need not reach this sandbox.
+  authorize(session, "sandbox.join", sandboxId);
   if (session.joined.size >= MAX_JOINED && !session.joined.has(sandboxId)) {
     throw new BatonError(
       "too_many",
@@ -167,8 +171,9 @@ async function renew(
 ): Promise<DownMessage> {
   const { auth } = session.context.door;
   if (!auth || !session.identity) throw noTokens();
-  const holds = [...session.joined.values()].some(
-    ({ room }) => room.sandbox.control.controller === session.name,
+  // By its name alone a watcher could be taken for the one who drives.
+  const holds = [...session.joined.values()].some(({ room }) =>
+    standsFor(session, room.sandbox.control.controller),
   );
   if (!holds) {
     throw new BatonError(
@@ -216,7 +221,13 @@ async function input(
     onceAnEpoch(
       joined,
       "droveIn",
-      (now) => void session.context.door.did(session, { action: "input", sandboxId, epoch: now }),
+      (now) =>
+        void session.context.door.did(session, {
+          action: "input",
+          sandboxId,
+          epoch: now,
+          ...actedFor(session, controller),
+        }),
     );
   return message.id === undefined ? null : done(message.id);
 }

@@ -19,7 +19,7 @@ import type {
   RequestHandoffParams,
 } from "../../protocol/handoff.ts";
 import type { HandoffResult, Role, Sandbox } from "../../protocol/sandbox.ts";
-import type { Door } from "../auth/door.ts";
+import { actedFor, type Door } from "../auth/door.ts";
 import { allowed, authorize, authorizeName, type Caller, type Operation } from "../core/access.ts";
 import type { Command } from "../core/commands.ts";
 import { publicView } from "../core/state.ts";
@@ -33,7 +33,12 @@ export interface Committed {
   readonly settled: Promise<HandoffResult>;
 }
 
-type Keyed = { readonly idempotencyKey?: string };
+/** Of any change: its key, and whom it names. */
+interface Params {
+  readonly idempotencyKey?: string;
+  readonly controller?: string;
+  readonly by?: string;
+}
 
 export class Operations {
   readonly #rooms: Rooms;
@@ -149,13 +154,7 @@ export class Operations {
       ...(requestId !== undefined && { requestId }),
       ...(note !== undefined && { note }),
     };
-    return this.#change(
-      sandboxId,
-      by === undefined ? caller : actingAs(caller, by),
-      "handoff.cancel",
-      params,
-      command,
-    );
+    return this.#change(sandboxId, caller, "handoff.cancel", params, command);
   }
 
   async take(sandboxId: string, caller: Caller, params: TakeControlParams): Promise<Committed> {
@@ -216,7 +215,7 @@ export class Operations {
     sandboxId: string,
     caller: Caller,
     operation: Operation,
-    params: Keyed,
+    params: Params,
     command: Command,
     claimant?: string,
     after?: (room: Room, handoff: Handoff | null) => Promise<HandoffResult["resume"]>,
@@ -224,16 +223,19 @@ export class Operations {
     const { room, release } = await this.#rooms.acquire(sandboxId);
     try {
       const { idempotencyKey, ...rest } = params;
-      const request = requestOf(operation, idempotencyKey, rest);
+      // Where everybody is who they say, a name keeps nobody apart.
+      const owner = caller.tokenId ? caller.name : undefined;
+      const request = requestOf(operation, idempotencyKey, rest, owner);
       const receiver = receiverOf(command);
       const seen = receiver === undefined ? undefined : room.attendance.sightingOf(receiver);
-      const by = { name: caller.name, role: caller.role };
+      const by = { name: params.by ?? caller.name, role: caller.role };
       const outcome = await room.dispatch({ ...command, by, ...(seen && { seen }) }, request);
       const recorded = this.#door.did(caller, {
         action: operation,
         sandboxId,
         epoch: outcome.state.epoch,
         ...(outcome.handoff && { requestId: outcome.handoff.requestId }),
+        ...actedFor(caller, params.controller ?? params.by),
       });
       // A repeated claim is answered as the first time, whoever drives by now (H6).
       const mustHold = outcome.repeated ? undefined : claimant;
@@ -285,11 +287,6 @@ export class Operations {
   #answer(sandbox: Sandbox, handoff: Handoff | null, resume?: HandoffResult["resume"]): HandoffResult {
     return handoffResult(sandbox, handoff, this.#rooms.context.settings.publicUrl(), resume);
   }
-}
-
-/** A copy by hand: a session's fields are accessors, which a spread would leave out. */
-function actingAs({ role, grant, address, tokenId }: Caller, name: string): Caller {
-  return { name, role, grant, address, ...(tokenId !== undefined && { tokenId }) };
 }
 
 /** Waits for the agent's answer. Without one in time the prompt still stands: it is stored, and will be delivered. */
