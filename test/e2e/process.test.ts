@@ -85,7 +85,7 @@ describe("the baton command", () => {
       for (const [at, line] of lines.entries()) expect(errors[at], what).toMatch(line);
       expect(code, what).toBe(1);
     }
-  });
+  }, 60_000);
 
   it("explains itself with --help, and a wrong argument by naming it", async () => {
     const [help, wrong] = await Promise.all([new Baton(["--help"]).end(), new Baton(["--dmeo"]).end()]);
