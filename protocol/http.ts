@@ -37,7 +37,7 @@ export const SandboxList = z
   .meta({ id: "SandboxList" });
 export type SandboxList = z.infer<typeof SandboxList>;
 
-/** Who calls, until tokens carry it. Defaults: `http` and `sdk`. */
+/** Who calls, where no tokens are asked for; otherwise nobody reads it. Defaults: `http` and `sdk`. */
 export const CallerHeaders = z.object({
   "x-baton-name": Name.optional(),
   "x-baton-role": Role.optional(),

@@ -217,6 +217,10 @@ function keysOf(data: z.infer<typeof Environment>): KeyOptions | undefined {
         `${foreign} needs BATON_JWT_AUDIENCE beside it: without, a token that the same issuer made for another service would do here. Set it to the \`aud\` of this gateway's tokens.`,
       ]);
     }
+  } else if (BATON_JWT_ISSUER !== undefined || BATON_JWT_AUDIENCE !== undefined) {
+    throw new ConfigError([
+      "BATON_JWT_ISSUER and BATON_JWT_AUDIENCE are checked in tokens of others only. Set BATON_JWKS_URL or BATON_PUBLIC_KEYS, or unset them.",
+    ]);
   }
   if (!BATON_SECRET) return undefined;
   const keys: KeyOptions = {

@@ -29,6 +29,12 @@ export interface Greeting {
   readonly session?: Session;
 }
 
+/** What `hello` says beside the token. */
+export interface Claim {
+  readonly name?: string;
+  readonly role?: Role;
+}
+
 const DEFAULT_LINK_TTL_MS = 15 * 60_000;
 /** Longer than any token that came of a link can still live. */
 const LINK_MEMORY_MS = MAX_LINK_TTL_MS + 60 * 60_000;
@@ -66,10 +72,20 @@ export class Auth {
   /**
    * The same for a socket's first message, where a link may be opened.
    * @param opener who may open a single-use link again: one whose answer was lost, and nobody else
-   * @throws BatonError `unauthorized`, `unavailable`
+   * @param claim who the bearer says they are: nobody else than the token says
+   * @throws BatonError `unauthorized`, `forbidden`, `unavailable`
    */
-  async greet(token: string | undefined, opener: string): Promise<Greeting> {
+  async greet(token: string | undefined, opener: string, claim: Claim = {}): Promise<Greeting> {
     const { identity, opens } = await this.#read(token);
+    // Before a link is used up.
+    const { subject, role } = identity;
+    if ((claim.name ?? subject) !== subject || (claim.role ?? role) !== role) {
+      throw new BatonError(
+        "forbidden",
+        `The token is of ${subject} with the role ${role}. Leave \`name\` and \`role\` out, or send these.`,
+        { name: subject, role },
+      );
+    }
     if (!opens) return { identity };
     if (opens.once) {
       const until = identity.expiresAt + MARGIN_MS;
@@ -107,9 +123,13 @@ export class Auth {
     return this.#makeSession(present);
   }
 
-  /** Ends the token, or every token that a link led to, on every node within a second. */
+  /**
+   * Ends the token and the links that it made, on every node within a second.
+   * @param until when it ends by itself, epoch milliseconds
+   */
   revoke(tokenId: string, until: number): Promise<void> {
-    return this.#revocations.revoke(tokenId, until + MARGIN_MS);
+    // Its links may last longer than it does.
+    return this.#revocations.revoke(tokenId, Math.max(until + MARGIN_MS, Date.now() + LINK_MEMORY_MS));
   }
 
   revokeLink(linkId: string): Promise<void> {
@@ -148,7 +168,7 @@ export class Auth {
   async createLink(
     sandboxId: string,
     body: CreateLinkBody,
-    by: Pick<Caller, "grant">,
+    by: Pick<Caller, "grant" | "tokenId">,
   ): Promise<{ link: Link; token: string }> {
     const { access, expiresInMs = DEFAULT_LINK_TTL_MS, singleUse = false } = body;
     const named = body.subject ?? nanoid(6);
@@ -157,7 +177,7 @@ export class Auth {
     const expiresAt = inSeconds(Date.now() + expiresInMs);
     const token = await this.#keys.sign(
       {
-        ...linkClaims({ subject, access, sandboxId, lifeMs: expiresInMs }),
+        ...linkClaims({ subject, access, sandboxId, lifeMs: expiresInMs, madeBy: by.tokenId }),
         use: "link",
         jti: linkId,
         ...(singleUse && { once: true }),
@@ -184,7 +204,7 @@ export class Auth {
   }
 
   async #makeSession(identity: Identity): Promise<Required<Greeting>> {
-    const { subject, grant, linkId, lifeMs } = identity;
+    const { subject, grant, linkId, lifeMs, madeBy } = identity;
     const [sandboxId] = grant.sandboxes;
     if (linkId === undefined || lifeMs === undefined || sandboxId === undefined || grant.link === undefined)
       throw unauthorized("claims");
@@ -192,7 +212,7 @@ export class Auth {
     const tokenId = nanoid();
     const token = await this.#keys.sign(
       {
-        ...linkClaims({ subject, access: grant.link, sandboxId, lifeMs }),
+        ...linkClaims({ subject, access: grant.link, sandboxId, lifeMs, madeBy }),
         use: "session",
         jti: tokenId,
         link: linkId,
@@ -203,10 +223,23 @@ export class Auth {
   }
 }
 
-function linkClaims(of: { subject: string; access: Link["access"]; sandboxId: string; lifeMs: number }) {
-  const { subject, access, sandboxId, lifeMs } = of;
+function linkClaims(of: {
+  readonly subject: string;
+  readonly access: Link["access"];
+  readonly sandboxId: string;
+  readonly lifeMs: number;
+  readonly madeBy: string | undefined;
+}) {
+  const { subject, access, sandboxId, lifeMs, madeBy } = of;
   const role: Role = access === "drive" ? "operator" : "viewer";
-  return { sub: subject, role, sandboxes: [sandboxId], access, life: lifeMs };
+  return {
+    sub: subject,
+    role,
+    sandboxes: [sandboxId],
+    access,
+    life: lifeMs,
+    ...(madeBy !== undefined && madeBy !== "" && { by: madeBy }),
+  };
 }
 
 /** Tokens know seconds: no time is promised that they don't give. */

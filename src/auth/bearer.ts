@@ -35,6 +35,17 @@ export function tokenOf(request: {
   return tokens[0];
 }
 
+/** The token of a `hello`, or of the handshake before it. @throws BatonError `unauthorized`, when there are two */
+export function oneTokenOf(
+  said: string | undefined,
+  handshake: Parameters<typeof tokenOf>[0],
+): string | undefined {
+  const brought = tokenOf(handshake);
+  if (said !== undefined && brought !== undefined)
+    throw unauthorized("malformed", "Send one token, in one place.");
+  return said ?? brought;
+}
+
 /** @throws BatonError `invalid_message` */
 export function refuseTokenInAddress(query: URLSearchParams): void {
   for (const [name, value] of query) {

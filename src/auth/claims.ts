@@ -29,6 +29,8 @@ const OwnClaims = z.object({
   access: LinkAccess.optional(),
   /** The link's id, in a session's token. */
   link: TokenId.optional(),
+  /** The token that made the link. */
+  by: TokenId.optional(),
   once: z.boolean().default(false),
   /** How long a session lives, ms. */
   life: z.number().int().positive().max(MAX_LINK_TTL_MS).optional(),
@@ -47,7 +49,7 @@ export function readClaims({ payload, own, digest }: Verified): ReadToken {
   const { sub, role, sandboxes, exp, jti, act_for } = parsed.data;
   const made = own ? OwnClaims.safeParse(payload) : undefined;
   if (made && !made.success) throw unauthorized("claims", wrongClaim(made.error));
-  const { use, access, link, once = false, life } = made?.data ?? {};
+  const { use, access, link, by, once = false, life } = made?.data ?? {};
   const tokenId = jti ?? digest;
   const linkId = use === "link" ? tokenId : use === "session" ? link : undefined;
   const complete = use === undefined || (linkId !== undefined && access !== undefined && life !== undefined);
@@ -63,6 +65,7 @@ export function readClaims({ payload, own, digest }: Verified): ReadToken {
     tokenId,
     expiresAt: exp * 1_000,
     ...(linkId !== undefined && { linkId }),
+    ...(linkId !== undefined && by !== undefined && { madeBy: by }),
     ...(life !== undefined && use !== undefined && { lifeMs: life }),
   };
   return { identity, ...(use === "link" && { opens: { linkId: tokenId, once } }) };

@@ -7,7 +7,7 @@ import type { AuditEntry } from "../audit/entry.ts";
 import type { Caller, Operation } from "../core/access.ts";
 import { AddressSet, clientAddress } from "../limits/client-address.ts";
 import type { Limits } from "../limits/limits.ts";
-import type { Auth, Greeting } from "./auth.ts";
+import type { Auth, Claim, Greeting } from "./auth.ts";
 import type { Identity } from "./identity.ts";
 
 /** Where the record goes. */
@@ -68,8 +68,16 @@ export class Door {
   }
 
   /** The same for a socket's `hello`, where a link may be opened. */
-  async greet(auth: Auth, token: string | undefined, opener: string, address: string): Promise<Greeting> {
-    const greeting = await this.#try(address, () => auth.greet(token, opener));
+  async greet(
+    auth: Auth,
+    {
+      token,
+      clientId,
+      ...claim
+    }: Claim & { readonly token: () => string | undefined; readonly clientId: string },
+    address: string,
+  ): Promise<Greeting> {
+    const greeting = await this.#try(address, async () => auth.greet(token(), clientId, claim));
     const { identity, session } = greeting;
     if (session) {
       await this.#audit.record({

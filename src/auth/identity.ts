@@ -13,6 +13,8 @@ export interface Identity {
   readonly expiresAt: number;
   /** Of the link that the bearer came by. Revoking it ends every token that was made of it. */
   readonly linkId?: string;
+  /** The token that made the link. Revoking it ends what came of the link too: a thief's links end with the theft. */
+  readonly madeBy?: string;
   /** How long a token made of the link lives, ms. */
   readonly lifeMs?: number;
 }
@@ -63,4 +65,9 @@ export function noTokens(): BatonError {
     "forbidden",
     "This gateway runs without BATON_SECRET and reads no tokens: there is nothing to make, renew or revoke.",
   );
+}
+
+/** Revoking any of these ends the token. */
+export function revocableBy({ tokenId, linkId, madeBy }: Identity): readonly string[] {
+  return [tokenId, linkId, madeBy].filter((id) => id !== undefined);
 }

@@ -37,6 +37,8 @@ const ALGORITHMS: Readonly<Record<string, readonly string[]>> = {
   ec: ["ES256", "ES384"],
   ed25519: ["EdDSA", "Ed25519"],
 };
+/** In OpenSSL's names. */
+const CURVES: ReadonlySet<string> = new Set(["prime256v1", "secp384r1"]);
 const PUBLIC_ALGORITHMS = Object.values(ALGORITHMS).flat();
 
 /** What was signed, and by which kind of key. */
@@ -192,6 +194,9 @@ function readPublicKeys(text: string): readonly PublicKey[] {
     const key = createPublicKey(block);
     const algorithms = ALGORITHMS[key.asymmetricKeyType ?? ""];
     if (!algorithms) throw new TypeError("A public key must be of RSA, of an elliptic curve, or Ed25519.");
+    const curve = key.asymmetricKeyDetails?.namedCurve;
+    if (curve !== undefined && !CURVES.has(curve))
+      throw new TypeError("The curve of a public key must be P-256 or P-384.");
     if (key.asymmetricKeyType === "rsa" && (key.asymmetricKeyDetails?.modulusLength ?? 0) < 2_048)
       throw new TypeError("An RSA key must have 2048 bits or more.");
     return { key, algorithms };

@@ -3,7 +3,7 @@ import { BatonError } from "../../protocol/errors.ts";
 import type { Logger } from "../ops/log.ts";
 import { tooManyMarks } from "../store/marks.ts";
 import type { Store } from "../store/store.ts";
-import type { Identity } from "./identity.ts";
+import { revocableBy, type Identity } from "./identity.ts";
 
 /** How a token's time ended. */
 export type TokenEnd = "token_expired" | "token_revoked";
@@ -73,14 +73,14 @@ export class Revocations {
   }
 
   /** @throws BatonError `unavailable`, while nobody knows what was revoked */
-  isRevoked({ tokenId, linkId }: Identity): boolean {
+  isRevoked(identity: Identity): boolean {
     if (performance.now() - this.#askedAt > STALE_MS) {
       throw new BatonError(
         "unavailable",
         "The gateway cannot find out which tokens were revoked, because its store is away. Try again in a moment.",
       );
     }
-    return this.#revoked.has(tokenId) || (linkId !== undefined && this.#revoked.has(linkId));
+    return revocableBy(identity).some((id) => this.#revoked.has(id));
   }
 
   /**
@@ -138,6 +138,7 @@ export class Revocations {
   async #look(): Promise<void> {
     try {
       const { version, reset, marks } = await this.#store.marksSince(this.#version);
+      if (reset) this.#marks.clear();
       for (const { id, until } of marks) {
         this.#marks.set(id, until);
         if (id.startsWith(REVOKED)) this.#revoked.set(id.slice(REVOKED.length), until);
@@ -183,8 +184,8 @@ export class Revocations {
       for (const [id, until] of known) if (until <= now) known.delete(id);
     let first = Number.POSITIVE_INFINITY;
     for (const watcher of this.#watchers) {
-      const { tokenId, linkId, expiresAt } = watcher.identity;
-      const revoked = this.#revoked.has(tokenId) || (linkId !== undefined && this.#revoked.has(linkId));
+      const { expiresAt } = watcher.identity;
+      const revoked = revocableBy(watcher.identity).some((id) => this.#revoked.has(id));
       if (!revoked && expiresAt > now) {
         first = Math.min(first, expiresAt);
         continue;

@@ -34,6 +34,12 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
+/**
+ * Where this process's browsers listen for commands. No policy allows a page there, whatever it says of loopback: a page
+ * of that address could have its browser open files, and see what other sandboxes' browsers show.
+ */
+export const DEBUGGING_PORTS = new Set<number>();
+
 export class FilteringProxy {
   readonly #policy: TargetPolicy;
   readonly #sockets = new Set<Duplex>();
@@ -76,7 +82,7 @@ export class FilteringProxy {
       response.writeHead(400, { connection: "close" }).end("This is a proxy for Baton's browsers.\n");
       return;
     }
-    const destination = await this.#policy.destination(url.href);
+    const destination = await this.#destination(url.href);
     if (response.destroyed) return;
     const upstream = openRequest({
       ...destination,
@@ -110,7 +116,7 @@ export class FilteringProxy {
   /** `CONNECT host:port`: TLS and WebSockets. */
   async #tunnel(request: IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
     client.on("error", () => client.destroy());
-    const destination = await this.#policy.destination(tunnelUrl(request.url ?? ""));
+    const destination = await this.#destination(tunnelUrl(request.url ?? ""));
     if (this.#closed || client.destroyed) return;
     const upstream = await this.#open(destination, client);
     client.write("HTTP/1.1 200 Connection Established\r\n\r\n");
@@ -119,6 +125,16 @@ export class FilteringProxy {
     upstream.once("close", () => client.destroy());
     client.pipe(upstream);
     upstream.pipe(client);
+  }
+
+  /** At every host: many names, and addresses, are this machine's. */
+  async #destination(url: string): Promise<Destination> {
+    const destination = await this.#policy.destination(url);
+    const { setting } = this.#policy;
+    const { host, port } = destination;
+    if (!DEBUGGING_PORTS.has(port)) return destination;
+    const message = `${setting} allows no page to reach a browser's own port.`;
+    throw new BatonError("target_refused", message, { setting, host: host.slice(0, 255) });
   }
 
   #open({ host, port, lookup }: Destination, client: Duplex): Promise<Socket> {

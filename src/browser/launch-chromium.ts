@@ -5,7 +5,7 @@ import { join, resolve } from "node:path";
 import type { TargetPolicy } from "../targets/policy.ts";
 import { BrowserError, type LaunchOptions, type LaunchedBrowser } from "./browser.ts";
 import { answersAt } from "./endpoint.ts";
-import { FilteringProxy } from "./filtering-proxy.ts";
+import { DEBUGGING_PORTS, FilteringProxy } from "./filtering-proxy.ts";
 import { KeptRecord } from "./kept-record.ts";
 import { silent, type BrowserLogger } from "./logger.ts";
 import { PageKeeper, type Opening, type Viewport } from "./page-keeper.ts";
@@ -218,7 +218,10 @@ export class ChromiumProcess implements LaunchedBrowser {
       ...(this.#options.hangTimeoutMs !== undefined && { answerMs: this.#options.hangTimeoutMs }),
       ...(this.#options.elsewhereMs !== undefined && { elsewhereMs: this.#options.elsewhereMs }),
     });
-    if (state.kind === "used") return { child: undefined, endpoint: state.endpoint };
+    if (state.kind === "used") {
+      DEBUGGING_PORTS.add(Number(new URL(state.endpoint).port));
+      return { child: undefined, endpoint: state.endpoint };
+    }
     const { again, opening } = await this.#opening(state.orderly);
     const how = again ? (opening.trustRestored ? "restore" : "restore cookies") : "anew";
     const filtered = [...(this.#options.args ?? []), ...(await this.#filter())];
@@ -235,6 +238,9 @@ export class ChromiumProcess implements LaunchedBrowser {
     const signal = AbortSignal.any([timeout, this.#closing.signal]);
     try {
       const endpoint = await announcedEndpoint(child, signal, startupTimeoutMs);
+      const port = Number(new URL(endpoint).port);
+      DEBUGGING_PORTS.add(port);
+      child.once("exit", () => DEBUGGING_PORTS.delete(port));
       const webOnly = this.#isFiltered;
       await within(this.#keeper.start(endpoint, { ...opening, viewport, webOnly }, signal), startupTimeoutMs);
       await this.#record?.begin(this.#keeper.urls).catch(notWritable);

@@ -4,7 +4,6 @@ import { BatonError } from "../../protocol/errors.ts";
 import { actedFor } from "../auth/door.ts";
 import { noTokens } from "../auth/identity.ts";
 import { authorize, authorizeName, driverOf } from "../core/access.ts";
-import { standsFor } from "./member.ts";
 import type { Committed } from "./operations.ts";
 import type { Greeted, Joined, Session } from "./session.ts";
 
@@ -172,13 +171,14 @@ async function renew(
   const { auth } = session.context.door;
   if (!auth || !session.identity) throw noTokens();
   // By its name alone a watcher could be taken for the one who drives.
-  const holds = [...session.joined.values()].some(({ room }) =>
-    standsFor(session, room.sandbox.control.controller),
-  );
+  const holds = [...session.joined.values()].some(({ room: { sandbox } }) => {
+    const { handoff } = sandbox;
+    return handoff?.status === "accepted" && handoff.controller === session.name;
+  });
   if (!holds) {
     throw new BatonError(
       "forbidden",
-      "A link gives more time only to the one who holds the browser. Accept the handoff, or ask for another link.",
+      "A link gives more time only in the middle of a handoff. Accept the one that is open, or ask for another link.",
     );
   }
   const { identity, session: renewed } = await auth.renew(session.identity);

@@ -7,7 +7,7 @@ import type { Role } from "../../protocol/sandbox.ts";
 import type { UpMessage } from "../../protocol/up.ts";
 import { PROTOCOL_FLOOR, PROTOCOL_VERSION } from "../../protocol/version.ts";
 import type { Auth, Session as LinkSession } from "../auth/auth.ts";
-import { tokenOf } from "../auth/bearer.ts";
+import { oneTokenOf } from "../auth/bearer.ts";
 import type { Door } from "../auth/door.ts";
 import type { Identity } from "../auth/identity.ts";
 import type { TokenEnd, Watch } from "../auth/revocations.ts";
@@ -306,17 +306,19 @@ export class Session implements SocketHandler, Client, Caller {
 
   /** @throws BatonError `unauthorized`, `forbidden`, `unavailable` */
   async #present(auth: Auth, message: Hello): Promise<void> {
-    const { clientId = nanoid(), token = tokenOf(this.#handshake) } = message;
-    const { identity, session } = await this.context.door.greet(auth, token, clientId, this.address);
+    const { clientId = nanoid(), name: claimed, role: claimedRole } = message;
+    const { identity, session } = await this.context.door.greet(
+      auth,
+      {
+        token: () => oneTokenOf(message.token, this.#handshake),
+        clientId,
+        ...(claimed !== undefined && { name: claimed }),
+        ...(claimedRole !== undefined && { role: claimedRole }),
+      },
+      this.address,
+    );
     if (this.#gone) return;
     const { subject: name, role } = identity;
-    if ((message.name ?? name) !== name || (message.role ?? role) !== role) {
-      throw new BatonError(
-        "forbidden",
-        `The token is of ${name} with the role ${role}. Leave \`name\` and \`role\` out, or send these.`,
-        { name, role },
-      );
-    }
     this.#welcome({ name, role, clientId, identity }, session);
     this.#watch = auth.watch(identity, (how) => this.#end(how));
   }

@@ -1,9 +1,10 @@
 /** What somebody tries with a link that is used up, revoked, or for something else. */
 import { describe, expect, it } from "vitest";
 import { CLOSE, type Problem } from "../../protocol/errors.ts";
+import { MemoryStore } from "../../src/store/memory.ts";
 import { RawClient } from "../support/raw-client.ts";
 import { greeted, makeLink, refusedHello, TEXT } from "../support/token-clients.ts";
-import { openLink, startTokenGateway, twoTokenNodes } from "../support/token-gateway.ts";
+import { linkTokenOf, openLink, startTokenGateway, twoTokenNodes } from "../support/token-gateway.ts";
 import { token } from "../support/tokens.ts";
 
 describe("a link", () => {
@@ -102,6 +103,44 @@ describe("a link", () => {
     expect(await refusedHello(two, bearer)).toBe("revoked");
   });
 
+  it("ends with the token that made it: what a thief minted is not left behind", async () => {
+    const store = new MemoryStore();
+    const gateway = await startTokenGateway({ store });
+    await gateway.make("box");
+    const minted = await gateway.http("/v1/sandboxes/box/links", {
+      method: "POST",
+      token: await token({ sub: "thief", role: "worker", jti: "stolen" }),
+      body: '{"access":"drive"}',
+      headers: { "content-type": "application/json" },
+    });
+    const link = linkTokenOf(((await minted.json()) as { url: string }).url);
+    const client = await RawClient.open(gateway.url);
+    client.hello({ token: link });
+    const { session } = await client.next("welcome");
+    // Although the token itself will have ended long before the link.
+    const body = { tokenId: "stolen", expiresAt: Date.now() + 500 };
+    expect((await gateway.admin("/v1/tokens/revoke", { method: "POST", body })).status).toBe(200);
+    expect((await client.closing()).code).toBe(CLOSE.token_revoked.code);
+    expect(await refusedHello(gateway, link)).toBe("revoked");
+    expect(await refusedHello(gateway, session?.token ?? "")).toBe("revoked");
+    const { marks } = await store.marksSince(0);
+    expect(marks.find(({ id }) => id === "revoked:stolen")?.until).toBeGreaterThan(
+      Date.now() + 24 * 3_600_000,
+    );
+  });
+
+  it("is not used up by who claims to be somebody else", async () => {
+    const gateway = await startTokenGateway();
+    await gateway.make("box");
+    const link = await makeLink(gateway, { access: "watch", singleUse: true });
+    const liar = await RawClient.open(gateway.url);
+    liar.hello({ token: link, name: "root" });
+    expect((await liar.next("error")).code).toBe("forbidden");
+    const guest = await RawClient.open(gateway.url);
+    guest.hello({ token: link });
+    await guest.next("welcome");
+  });
+
   it("gives more time in the middle of a handoff, and only then", async () => {
     const gateway = await startTokenGateway();
     await gateway.make("box");
@@ -113,6 +152,12 @@ describe("a link", () => {
     const guest = await greeted(gateway, bearer, "box");
     await guest.refused({ type: "auth.renew" }, "forbidden");
     await guest.done("result", { type: "control.take", sandboxId: "box", controller: subject });
+    await guest.refused({ type: "auth.renew" }, "forbidden");
+    await guest.done("result", { type: "control.release", sandboxId: "box", controller: subject });
+    await guest.done("sandbox.joined", { type: "sandbox.join", sandboxId: "box" });
+    const request = { reason: "mfa", message: "m" };
+    await gateway.admin("/v1/sandboxes/box/handoff", { method: "POST", body: request });
+    await guest.done("result", { type: "handoff.accept", sandboxId: "box", controller: subject });
     const { session } = await guest.done("auth.updated", { type: "auth.renew" });
     const again = await greeted(gateway, session?.token ?? "", "box");
     expect(again.received[0]).toMatchObject({

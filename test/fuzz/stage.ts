@@ -1,5 +1,5 @@
 /** What every part of the fuzzer plays on: the gateway's process, somebody in Chromium's place, and a good client. */
-import { Agent, request, type IncomingHttpHeaders } from "node:http";
+import { Agent, request, type ClientRequest, type IncomingHttpHeaders, type RequestOptions } from "node:http";
 import { within } from "./within.ts";
 import { CdpUpstream } from "./cdp-upstream.ts";
 import { GatewayChild } from "./gateway-child.ts";
@@ -139,34 +139,22 @@ export class Stage {
   }
 
   /** Rejects with an `Error` when the connection breaks or no answer comes in time. */
-  http(
+  async http(
     method: string,
     path: string,
     headers: Record<string, string>,
-    body?: string | Uint8Array,
+    body?: string,
     signal?: AbortSignal,
   ): Promise<Answer> {
-    const answer = new Promise<Answer>((resolve, reject) => {
-      const sent = request(
-        this.url + path,
-        { method, headers, agent: this.#agent, ...(signal && { signal }) },
-        (response) => {
-          const chunks: Buffer[] = [];
-          const done = (): void =>
-            resolve({
-              status: response.statusCode ?? 0,
-              headers: response.headers,
-              body: Buffer.concat(chunks).toString("utf8"),
-            });
-          response.on("data", (chunk: Buffer) => chunks.push(chunk));
-          response.once("end", done);
-          response.once("error", (error) => (signal?.aborted ? done() : reject(error)));
-        },
-      );
-      sent.once("error", reject);
-      sent.end(body);
-    });
-    return within(answer, `${method} ${path}`, HTTP_MS);
+    for (;;) {
+      const exchange = new Exchange(this.url + path, { method, headers, agent: this.#agent }, body, signal);
+      try {
+        return await within(exchange.answer, `${method} ${path}`, HTTP_MS);
+      } catch (error) {
+        // The other end closes what was idle for long; this request may have met it on its way.
+        if (!exchange.isReused || !isHangUp(error) || this.#child.dead) throw error;
+      }
+    }
   }
 
   async create(sandboxId: string): Promise<void> {
@@ -187,9 +175,13 @@ export class Stage {
 
   /** Removes what scripts have made, under whatever name. */
   async removeAll(): Promise<void> {
-    const { body } = await this.call("GET", "/v1/sandboxes?limit=500");
-    const { sandboxes } = JSON.parse(body) as { sandboxes: { sandboxId: string }[] };
-    for (const { sandboxId } of sandboxes) if (sandboxId !== Witness.SANDBOX) await this.remove(sandboxId);
+    for (;;) {
+      const { body } = await this.call("GET", "/v1/sandboxes?limit=500");
+      const { sandboxes } = JSON.parse(body) as { sandboxes: { sandboxId: string }[] };
+      const others = sandboxes.filter(({ sandboxId }) => sandboxId !== Witness.SANDBOX);
+      if (others.length === 0) return;
+      for (const { sandboxId } of others) await this.remove(sandboxId);
+    }
   }
 
   /** Ends the harness's own idle connections. */
@@ -203,4 +195,42 @@ export class Stage {
     await this.#child.stop();
     await this.upstream.close();
   }
+}
+
+class Exchange {
+  readonly answer: Promise<Answer>;
+  readonly #request: ClientRequest;
+
+  constructor(
+    url: string,
+    options: RequestOptions,
+    body: string | undefined,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#request = request(url, { ...options, ...(signal && { signal }) });
+    this.answer = new Promise((resolve, reject) => {
+      this.#request.once("error", reject);
+      this.#request.once("response", (response) => {
+        const chunks: Buffer[] = [];
+        const done = (): void => {
+          const { statusCode: status = 0, headers } = response;
+          resolve({ status, headers, body: Buffer.concat(chunks).toString("utf8") });
+        };
+        response.on("data", (chunk: Buffer) => chunks.push(chunk));
+        response.once("end", done);
+        response.once("error", (error) => (signal?.aborted ? done() : reject(error)));
+      });
+    });
+    // Who waits no longer must not be told of it.
+    this.answer.catch(() => {});
+    this.#request.end(body);
+  }
+
+  get isReused(): boolean {
+    return this.#request.reusedSocket;
+  }
+}
+
+function isHangUp(error: unknown): boolean {
+  return ["ECONNRESET", "EPIPE"].includes((error as NodeJS.ErrnoException).code ?? "");
 }

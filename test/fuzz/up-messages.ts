@@ -13,7 +13,7 @@ import {
   Seq,
 } from "../../protocol/ids.ts";
 import { Role } from "../../protocol/sandbox.ts";
-import { UpMessage } from "../../protocol/up.ts";
+import { Input, UpMessage } from "../../protocol/up.ts";
 import { PROTOCOL_VERSION } from "../../protocol/version.ts";
 import { ACTS } from "./fuzz-browser.ts";
 import { edited, garbled, junk, oddText } from "./mutations.ts";
@@ -75,10 +75,12 @@ const TUNED: Readonly<Record<string, (message: fc.Arbitrary<unknown>) => fc.Arbi
       .map(([hello, version]) => ({ ...(hello as object), version })),
   // A wait for an agent that never comes would outlast the run.
   "handoff.complete": (message) =>
-    fc.tuple(message, fc.constantFrom(undefined, 0, 1, 20, 120_000)).map(([complete, resumeWaitMs]) => ({
-      ...(complete as object),
-      ...(resumeWaitMs !== undefined && { resumeWaitMs }),
-    })),
+    fc
+      .tuple(message, fc.constantFrom(undefined, 0, 0, 1, 5, 20, 20, 120_000))
+      .map(([complete, resumeWaitMs]) => {
+        const { resumeWaitMs: _, ...rest } = complete as { resumeWaitMs?: number };
+        return { ...rest, ...(resumeWaitMs !== undefined && { resumeWaitMs }) };
+      }),
   input: (message) =>
     fc
       .tuple(
@@ -181,8 +183,9 @@ const handoff: fc.Arbitrary<Step[]> = fc
     end: fc.constantFrom("complete", "cancel", "release", "pass", "privacy", "leave"),
     settles: fc.boolean(),
     note: oddText,
+    clicks: fc.array(valuesOf(Input.shape.events, known), { maxLength: 4 }),
   })
-  .map(({ agent, person, sandboxId: id, controller, privacy, resume, end, settles, note }) => {
+  .map(({ clicks, agent, person, sandboxId: id, controller, privacy, resume, end, settles, note }) => {
     const call = { id: "h", sandboxId: id };
     const requestId = PLACEHOLDERS.request;
     const maybe = privacy === undefined ? {} : { privacy };
@@ -218,12 +221,15 @@ const handoff: fc.Arbitrary<Step[]> = fc
       ...pause(agent),
       send(person, { type: "handoff.accept", ...call, controller, ...maybe }),
       ...pause(person),
-      send(person, {
-        type: "input",
-        ...call,
-        controller,
-        events: [{ kind: "mouse", action: "down", x: 1, y: 1, button: "left" }],
-      }),
+      ...clicks.map((events, index) =>
+        send(person, {
+          type: "input",
+          ...(index > 0 && { id: `i${index}` }),
+          sandboxId: id,
+          controller,
+          events,
+        }),
+      ),
       ...pause(person),
       send(person, ends[end] ?? {}),
       ...pause(person),
