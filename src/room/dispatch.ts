@@ -30,6 +30,8 @@ export interface Outcome {
   readonly events: readonly SandboxEvent[];
   /** This call was made before under the same key; `state` is what has become of it since. */
   readonly repeated: boolean;
+  /** It did something. False for what was so already, and for a repetition. */
+  readonly changed: boolean;
 }
 
 /**
@@ -81,7 +83,8 @@ export async function dispatch(
     // A request with a key that changes nothing is remembered too: its late repetition must not change something.
     if (step.kind === "same" && !request) {
       if (command.type !== "tick" && !(await stands(store, sandboxId, loaded))) continue;
-      return { state: loaded.state, handoff: loaded.state.handoff, events: [], repeated: false };
+      const { state } = loaded;
+      return { state, handoff: state.handoff, events: [], repeated: false, changed: false };
     }
     const state = step.kind === "same" ? loaded.state : step.state;
     let result: CommitResult;
@@ -102,7 +105,8 @@ export async function dispatch(
     }
     if (result.kind === "committed") {
       const events = step.kind === "same" ? [] : step.events;
-      return { state, handoff: state.handoff, events, repeated: false };
+      const changed = step.kind === "changed";
+      return { state, handoff: state.handoff, events, repeated: false, changed };
     }
     if (result.kind === "missing") throw sandboxNotFound(sandboxId);
     // `repeated`: it is in already, and the next load finds its record. `conflict`: decide anew.
@@ -142,5 +146,5 @@ function recorded(
       "This idempotency key was used for a different request. Use a new key for a new request.",
     );
   }
-  return { state, handoff: record.handoff, events: [], repeated };
+  return { state, handoff: record.handoff, events: [], repeated, changed: !repeated };
 }

@@ -1,7 +1,7 @@
 /** What subscribers and viewers see, over real sockets (E1, E2, P1, P2). */
 import { describe, expect, it } from "vitest";
 import { applyEvent, type Sandbox, type SandboxEvent } from "../../protocol/sandbox.ts";
-import type { FakeBrowserLink } from "../../src/browser/fake.ts";
+import type { FakeBrowserLink } from "../../src/browser/fake-link.ts";
 import type { PreviewFrame } from "../../src/sdk/api.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 import type { SandboxListener, Unsubscribe } from "../../src/store/store.ts";

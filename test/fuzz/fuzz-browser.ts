@@ -5,7 +5,8 @@ import type {
   LaunchOptions,
   LaunchedBrowser,
 } from "../../src/browser/browser.ts";
-import { FakeBrowser, FakeBrowserLink } from "../../src/browser/fake.ts";
+import { FakeBrowser } from "../../src/browser/fake.ts";
+import { FakeBrowserLink } from "../../src/browser/fake-link.ts";
 import { FakeLaunchedBrowser, fakeAnswers } from "../../src/browser/fake-launch.ts";
 import type { InputEvent } from "../../protocol/input.ts";
 

@@ -104,13 +104,10 @@ export class Table {
   }
 
   lastKey({ start, end }: Range): string | undefined {
-    const [found] = this.#db.getKeys({
-      start: Buffer.from(end),
-      end: Buffer.from(start),
-      reverse: true,
-      limit: 1,
-    });
-    return found && asBuffer(found).toString();
+    // Backwards the database would leave out the other end, which belongs to the range.
+    const [found] = this.#db.getKeys({ start: Buffer.from(end), reverse: true, limit: 1 });
+    const key = found && asBuffer(found);
+    return key && Buffer.compare(key, Buffer.from(start)) >= 0 ? key.toString() : undefined;
   }
 
   /** @throws BatonError `internal` when a value is not what was written */
