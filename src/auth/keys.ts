@@ -8,6 +8,7 @@ import {
   SignJWT,
   type JWTPayload,
   type JWTVerifyGetKey,
+  type JWTVerifyOptions,
 } from "jose";
 import { MAX_TOKEN_LENGTH } from "../../protocol/auth.ts";
 import { BatonError } from "../../protocol/errors.ts";
@@ -29,6 +30,8 @@ export interface KeyOptions {
 export const MIN_SECRET_LENGTH = 32;
 const MAX_PUBLIC_KEYS = 16;
 const JWKS_TIMEOUT_MS = 5_000;
+/** How long a key server that did not answer is left alone: anybody can send tokens of keys that are not known. */
+const JWKS_REST_MS = 1_000;
 /** Issuers' clocks run a little ahead: only for `nbf`; what has expired has expired. */
 const TOLERANCE_S = 5;
 /** Which signatures a public key may have made. Never HS256: a public key is no secret. */
@@ -59,6 +62,7 @@ export class Keys {
   readonly #secrets: readonly Uint8Array[];
   readonly #publicKeys: readonly PublicKey[];
   readonly #remote: JWTVerifyGetKey | undefined;
+  #remoteFailedAt = Number.NEGATIVE_INFINITY;
   readonly #options: KeyOptions;
 
   /**
@@ -135,8 +139,23 @@ export class Keys {
           async () =>
             (await jwtVerify(token, key, options)).payload,
       );
-    if (remote) attempts.push(async () => (await jwtVerify(token, remote, options)).payload);
+    if (remote) attempts.push(() => this.#verifyRemote(remote, token, options));
     return first(attempts);
+  }
+
+  async #verifyRemote(
+    remote: JWTVerifyGetKey,
+    token: string,
+    options: JWTVerifyOptions,
+  ): Promise<JWTPayload> {
+    if (performance.now() - this.#remoteFailedAt < JWKS_REST_MS) throw noKeys();
+    try {
+      return (await jwtVerify(token, remote, options)).payload;
+    } catch (error) {
+      if (!(error instanceof errors.JWSSignatureVerificationFailed) && refusalOf(error).retryable)
+        this.#remoteFailedAt = performance.now();
+      throw error;
+    }
   }
 }
 
@@ -162,6 +181,7 @@ function algorithmOf(token: string): string {
 }
 
 function refusalOf(error: unknown): BatonError {
+  if (error instanceof BatonError) return error;
   if (error instanceof errors.JWTExpired) return unauthorized("expired");
   if (error instanceof errors.JWTClaimValidationFailed) {
     if (error.claim === "nbf") return unauthorized("not_yet_valid");
@@ -176,11 +196,15 @@ function refusalOf(error: unknown): BatonError {
     return unauthorized("malformed");
   if (error instanceof errors.JOSEAlgNotAllowed || error instanceof errors.JOSENotSupported)
     return unauthorized("algorithm");
+  return noKeys(error);
+}
+
+function noKeys(cause?: unknown): BatonError {
   return new BatonError(
     "unavailable",
     "The server of BATON_JWKS_URL does not answer with keys, so that this token cannot be checked. Try again.",
     undefined,
-    { cause: error },
+    { cause },
   );
 }
 

@@ -176,12 +176,17 @@ export function createApp(context: AppContext): OpenAPIHono<Env> {
       200,
     ),
   );
-  app.openapi(routes.completeHandoff, async (c) =>
-    c.json(
-      await answer(operations.complete(c.req.valid("param").id, c.get("caller"), c.req.valid("json"))),
-      200,
-    ),
-  );
+  app.openapi(routes.completeHandoff, async (c) => {
+    // It may wait for the agent's answer to the resume prompt: whose token ends meanwhile does not read that.
+    const { signal, done } = lifeOf(c, door);
+    try {
+      const { id } = c.req.valid("param");
+      const result = answer(operations.complete(id, c.get("caller"), c.req.valid("json")));
+      return c.json(await unlessAborted(result, signal), 200);
+    } finally {
+      done();
+    }
+  });
   app.openapi(routes.cancelHandoff, async (c) =>
     c.json(
       await answer(operations.cancel(c.req.valid("param").id, c.get("caller"), c.req.valid("json"))),
@@ -262,6 +267,21 @@ function operationOf({ details }: BatonError): Operation | undefined {
 function sandboxIn(path: string): { sandboxId?: string } {
   const { data } = SandboxId.safeParse(/^\/v1\/sandboxes\/([^/]+)/.exec(path)?.[1]);
   return data === undefined ? {} : { sandboxId: data };
+}
+
+/** @throws the signal's reason when it aborts first */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  let aborted = (): void => {};
+  const abortion = new Promise<never>((_, reject) => {
+    aborted = () => reject(signal.reason as Error);
+    signal.addEventListener("abort", aborted, { once: true });
+  });
+  try {
+    return await Promise.race([promise, abortion]);
+  } finally {
+    signal.removeEventListener("abort", aborted);
+  }
 }
 
 /** An id that the caller's own token reaches. @throws BatonError `forbidden` */

@@ -1,11 +1,15 @@
 /** Sandboxes in the order of their ids, of those that a token reaches. */
 import type { Sandbox } from "../../protocol/sandbox.ts";
-import { reaches, type Grant } from "../core/access.ts";
+import type { Grant } from "../core/access.ts";
 import type { Store } from "../store/store.ts";
 
-/** Sandboxes read at a time, and reads for one page, when most are not the caller's: the page is then shorter. */
-const BATCH = 500;
-const MAX_READS = 20;
+/** Scopes looked at for one page. Those of more have sandboxes on the next ones; the page is then shorter. */
+const MAX_READS = 100;
+/** Ids read at a time, of a token that names each. */
+const MAX_NAMED = 500;
+
+/** After every character that an id may have. */
+const END = "~";
 
 export interface Page {
   readonly sandboxes: readonly Sandbox[];
@@ -13,38 +17,79 @@ export interface Page {
   readonly cursor?: string;
 }
 
+/**
+ * Reads what the token reaches and nothing beside it: neither the time that it takes nor the cursor tells of what others
+ * have.
+ */
 export async function listReachable(
   store: Store,
-  grant: Grant,
+  { sandboxes: scopes }: Grant,
   { cursor, limit }: { readonly cursor?: string; readonly limit: number },
 ): Promise<Page> {
-  if (grant.sandboxes.includes("*")) return store.list({ limit, ...(cursor !== undefined && { cursor }) });
-  if (!grant.sandboxes.some((scope) => scope.endsWith("*"))) return pickNamed(store, grant, cursor, limit);
+  if (scopes.includes("*")) return store.list({ limit, ...(cursor !== undefined && { cursor }) });
   const found: Sandbox[] = [];
-  let last = cursor;
-  for (let read = 0; read < MAX_READS; read += 1) {
-    const page = await store.list({ limit: BATCH, ...(last !== undefined && { cursor: last }) });
-    for (const sandbox of page.sandboxes) {
-      if (!reaches(grant, sandbox.sandboxId)) continue;
-      if (found.length === limit) return { sandboxes: found, cursor: found.at(-1)?.sandboxId ?? "" };
-      found.push(sandbox);
+  let last = cursor ?? "";
+  let reads = 0;
+  for (const part of partsOf(scopes)) {
+    if (part.end <= last) continue;
+    if (found.length === limit || reads === MAX_READS) return { sandboxes: found, cursor: last };
+    reads += 1;
+    const room = limit - found.length;
+    if ("ids" in part) {
+      const ids = part.ids.filter((id) => id > last).slice(0, room);
+      const read = await Promise.all(ids.map((id) => store.read(id, null)));
+      found.push(...read.flatMap((past) => (past?.kind === "snapshot" ? [past.snapshot] : [])));
+      last = ids.at(-1) ?? last;
+      if (last < part.end) return { sandboxes: found, cursor: last };
+      continue;
     }
-    last = page.cursor;
-    if (last === undefined) return { sandboxes: found };
+    const page = await store.list({ cursor: last > part.before ? last : part.before, limit: room });
+    const own = page.sandboxes.filter(({ sandboxId }) => sandboxId.startsWith(part.prefix));
+    found.push(...own);
+    const more = page.cursor?.startsWith(part.prefix) === true;
+    last = more ? (page.cursor ?? last) : part.end;
+    if (more) return { sandboxes: found, cursor: last };
   }
-  return { sandboxes: found, ...(last !== undefined && { cursor: last }) };
+  return { sandboxes: found };
 }
 
-async function pickNamed(
-  store: Store,
-  { sandboxes }: Grant,
-  cursor: string | undefined,
-  limit: number,
-): Promise<Page> {
-  const ids = [...new Set(sandboxes)].filter((id) => id > (cursor ?? "")).sort();
-  const page = ids.slice(0, limit);
-  const read = await Promise.all(page.map((id) => store.read(id, null)));
-  const found = read.flatMap((past) => (past?.kind === "snapshot" ? [past.snapshot] : []));
-  const last = page.at(-1);
-  return { sandboxes: found, ...(ids.length > page.length && last !== undefined && { cursor: last }) };
+/** Ids that are named, or all that begin alike. No id of a later part comes before `end`. */
+type Part =
+  | { readonly end: string; readonly ids: readonly string[] }
+  | { readonly end: string; readonly prefix: string; readonly before: string };
+
+/** What the scopes hold, in the order of ids, nothing twice. */
+function partsOf(scopes: readonly string[]): Part[] {
+  const parts: Part[] = [];
+  let named: string[] = [];
+  const endNamed = (): void => {
+    const end = named.at(-1);
+    if (end !== undefined) parts.push({ end, ids: named });
+    named = [];
+  };
+  const prefixes = scopes.filter((scope) => scope.endsWith("*")).map((scope) => scope.slice(0, -1));
+  const isWithin = (id: string, prefix: string): boolean => id.startsWith(prefix) && id !== prefix;
+  const widest = prefixes.filter((prefix) => !prefixes.some((other) => isWithin(prefix, other)));
+  const outside = scopes.filter(
+    (scope) => !scope.endsWith("*") && !widest.some((prefix) => scope.startsWith(prefix)),
+  );
+  const wide = new Set(widest);
+  for (const from of [...new Set([...widest, ...outside])].sort()) {
+    if (wide.has(from)) {
+      endNamed();
+      // What an id can be is in ASCII, and one of 64 characters is the only one that begins so.
+      parts.push({ prefix: from, before: before(from), end: `${from}${END}`.slice(0, 64) });
+    } else {
+      if (named.length === MAX_NAMED) endNamed();
+      named.push(from);
+    }
+  }
+  endNamed();
+  return parts;
+}
+
+/** Before `text`, and after every id that comes before it. */
+function before(text: string): string {
+  const last = text.charCodeAt(text.length - 1);
+  return `${text.slice(0, -1)}${String.fromCharCode(last - 1)}${END}`;
 }

@@ -4,6 +4,7 @@ import { BatonError } from "../../protocol/errors.ts";
 import { actedFor } from "../auth/door.ts";
 import { noTokens } from "../auth/identity.ts";
 import { authorize, authorizeName, driverOf } from "../core/access.ts";
+import { standsFor } from "./member.ts";
 import type { Committed } from "./operations.ts";
 import type { Greeted, Joined, Session } from "./session.ts";
 
@@ -173,7 +174,7 @@ async function renew(
   // By its name alone a watcher could be taken for the one who drives.
   const holds = [...session.joined.values()].some(({ room: { sandbox } }) => {
     const { handoff } = sandbox;
-    return handoff?.status === "accepted" && handoff.controller === session.name;
+    return handoff?.status === "accepted" && standsFor(session, handoff.controller);
   });
   if (!holds) {
     throw new BatonError(

@@ -230,13 +230,16 @@ export class Operations {
       const seen = receiver === undefined ? undefined : room.attendance.sightingOf(receiver);
       const by = { name: params.by ?? caller.name, role: caller.role };
       const outcome = await room.dispatch({ ...command, by, ...(seen && { seen }) }, request);
-      const recorded = this.#door.did(caller, {
-        action: operation,
-        sandboxId,
-        epoch: outcome.state.epoch,
-        ...(outcome.handoff && { requestId: outcome.handoff.requestId }),
-        ...actedFor(caller, params.controller ?? params.by),
-      });
+      // What changes nothing can be asked for without end, and would push out of the record what others did.
+      const recorded =
+        outcome.changed &&
+        this.#door.did(caller, {
+          action: operation,
+          sandboxId,
+          epoch: outcome.state.epoch,
+          ...(outcome.handoff && { requestId: outcome.handoff.requestId }),
+          ...actedFor(caller, params.controller ?? params.by),
+        });
       // A repeated claim is answered as the first time, whoever drives by now (H6).
       const mustHold = outcome.repeated ? undefined : claimant;
       const committed = publicView(outcome.state);

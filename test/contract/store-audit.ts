@@ -50,6 +50,18 @@ export function describeAudit(current: () => StoreHarness): void {
       }
     });
 
+    it("grows line by line, and its first line is kept as any other", async () => {
+      const lines = linesAfter(EMPTY, 3, "one");
+      for (const [index, line] of lines.entries()) {
+        const before = headOf(lines.slice(0, index));
+        for (const node of [store, peer]) expect(await node.auditHead()).toStrictEqual(before);
+        expect(await store.appendAudit(before, [line])).toBe(true);
+        expect(await peer.appendAudit(before, linesAfter(before, 1, "late"))).toBe(false);
+        expect(await store.readAudit(0, 10)).toStrictEqual(lines.slice(0, index + 1));
+      }
+      expect(await peer.auditHead()).toStrictEqual(headOf(lines));
+    });
+
     it("takes nothing when it does not end as expected", async () => {
       const first = linesAfter(EMPTY, 2, "one");
       await store.appendAudit(EMPTY, first);

@@ -8,14 +8,17 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { CLOSE, type Problem } from "../../protocol/errors.ts";
 import { Door } from "../../src/auth/door.ts";
+import { Keys } from "../../src/auth/keys.ts";
 import { Revocations } from "../../src/auth/revocations.ts";
 import type { AuditEntry } from "../../src/audit/entry.ts";
 import { chromiumProvider } from "../../src/browser/chromium.ts";
+import { DEBUGGING_PORTS } from "../../src/browser/filtering-proxy.ts";
 import { Limits } from "../../src/limits/limits.ts";
 import { DEFAULT_LIMITS, NO_LIMITS } from "../../src/limits/settings.ts";
 import { silentLogger } from "../../src/ops/log.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 import { BatonError } from "../../protocol/errors.ts";
+import { targetPolicy } from "../../src/targets/policy.ts";
 import { chromiumPath } from "../support/browser.ts";
 import { within } from "../support/inbox.ts";
 import { RawCdp } from "../support/raw-cdp.ts";
@@ -49,10 +52,13 @@ async function post(
 }
 
 describe("an agent on the browser's machine", () => {
-  async function withChromium(): Promise<{ gateway: TokenGateway; agent: RawCdp; page: string }> {
+  async function withChromium(
+    rules = "public",
+  ): Promise<{ gateway: TokenGateway; agent: RawCdp; page: string }> {
+    const navigation = targetPolicy(rules, "BATON_NAVIGATION_TARGETS");
     const gateway = await startTokenGateway({
-      browsers: chromiumProvider({ executablePath: await chromiumPath() }),
-      navigationTargets: "public",
+      browsers: chromiumProvider({ executablePath: await chromiumPath(), navigation }),
+      navigationTargets: rules,
     });
     const made = await gateway.admin("/v1/sandboxes", {
       method: "POST",
@@ -90,6 +96,20 @@ describe("an agent on the browser's machine", () => {
     await agent.event("Browser.downloadProgress", ({ params }) => params?.["state"] === "completed");
     expect(await readFile(file, "utf8")).toBe("the owner's");
     expect(await readdir(folder)).toHaveLength(2);
+  });
+
+  it("opens no file through the browser's own port, where it may open what else listens on the machine", async () => {
+    const known = new Set(DEBUGGING_PORTS);
+    const { agent, page } = await withChromium("public,loopback");
+    const [port] = [...DEBUGGING_PORTS].filter((each) => !known.has(each));
+    const own = `http://127.0.0.1:${port}/json/version`;
+    expect(await (await fetch(own)).text()).toContain("webSocketDebuggerUrl");
+    await agent.done("Page.enable", undefined, page);
+    await agent.done("Page.navigate", { url: own }, page);
+    await agent.event("Page.loadEventFired");
+    expect(await agent.evaluate("document.body.innerText", page)).toMatch(
+      /no page to reach a browser's own port/,
+    );
   });
 
   it("whose token is revoked has nothing done any more that waited for control, however long it keeps its end open", async () => {
@@ -138,6 +158,28 @@ describe("a stranger without a token", () => {
     expect((await client.closing()).code).toBe(CLOSE.protocol_error.code);
   });
 
+  it("has a key server that is down asked no more often than once a second", async () => {
+    let asked = 0;
+    const broken = createServer((_request, response) => {
+      asked += 1;
+      response.writeHead(500).end();
+    });
+    broken.listen(0, "127.0.0.1");
+    await once(broken, "listening");
+    onTestFinished(() => void broken.close());
+    const { port } = broken.address() as AddressInfo;
+    const keys = new Keys({
+      secrets: [SECRET],
+      jwksUrl: `http://127.0.0.1:${port}/`,
+      audience: "baton",
+    });
+    const stranger = await token({}, keyPair().privateKey, "ES256");
+    const startedAt = performance.now();
+    for (let index = 0; index < 20; index += 1)
+      await expect(keys.verify(stranger)).rejects.toMatchObject({ code: "unavailable" });
+    expect(asked).toBeLessThanOrEqual(1 + (performance.now() - startedAt) / 1_000);
+  });
+
   it("leaves room in the record for what others were refused", async () => {
     const entries: AuditEntry[] = [];
     const audit = { record: async (entry: AuditEntry) => void entries.push(entry) };
@@ -148,6 +190,20 @@ describe("a stranger without a token", () => {
     door.refused(mallory, "control.take", no());
     expect(entries.at(-1)).toMatchObject({ subject: "mallory", action: "control.take" });
     expect(entries.length).toBeLessThan(300);
+  });
+});
+
+describe("a guest with nothing to lose", () => {
+  it("does not push out of the record what others did, by asking again and again for what is so already", async () => {
+    const gateway = await startTokenGateway();
+    await gateway.make("box");
+    const { token: bearer, subject } = await openLink(gateway, "box", { access: "drive" });
+    const guest = await greeted(gateway, bearer, "box");
+    const take = { type: "control.take", sandboxId: "box", controller: subject };
+    for (let index = 0; index < 5; index += 1)
+      await guest.done("result", { ...take, ...(index > 2 && { idempotencyKey: "again" }) });
+    const audit = await (await gateway.admin("/v1/audit")).text();
+    expect(audit.match(/"action":"control\.take"/g)).toHaveLength(1);
   });
 });
 
@@ -220,6 +276,26 @@ describe("a token that ends", () => {
     expect(await call(await token({ sub: "ada" }), arrived)).toMatch(/^HTTP\/1\.1 200 /);
   });
 
+  it("while a completed handoff's answer is waited for reads no answer", async () => {
+    const gateway = await startTokenGateway();
+    await gateway.make("box");
+    const agent = await greeted(gateway, await token({ sub: "bot", role: "agent" }), "box");
+    await agent.done("result", {
+      type: "handoff.request",
+      sandboxId: "box",
+      ...ASK,
+      resumePrompt: "go on",
+    });
+    const bearer = await token({ sub: "ada", jti: "ada-1" });
+    await post(gateway, "/v1/sandboxes/box/handoff/accept", bearer, { controller: "ada" });
+    const body = { controller: "ada", runResumePrompt: true, resumeWaitMs: 60_000 };
+    const waiting = post(gateway, "/v1/sandboxes/box/handoff/complete", bearer, body);
+    await agent.next("event", ({ event }) => event.type === "handoff.completed");
+    await gateway.revoke("ada-1");
+    const { status, problem } = await waiting;
+    expect([status, problem.details]).toMatchObject([401, { reason: "revoked" }]);
+  });
+
   it("lends nothing to the one that takes its place: a join behind the refresh is asked anew", async () => {
     const gateway = await startTokenGateway();
     await gateway.make("box", "other");
@@ -256,7 +332,9 @@ describe("a token that ends", () => {
     const stolen = await token({ jti: "stolen", expiresIn: 600 });
     const root = await token({ sub: "root", role: "admin" });
     const expiresAt = Date.now() + 600_000;
-    expect((await post(gateway, "/v1/tokens/revoke", root, { tokenId: "stolen", expiresAt })).status).toBe(200);
+    expect((await post(gateway, "/v1/tokens/revoke", root, { tokenId: "stolen", expiresAt })).status).toBe(
+      200,
+    );
     aheadMs = 605_000;
     const late = await startTokenGateway({ store });
     expect((await late.http("/v1/sandboxes", { token: stolen })).status).toBe(401);
@@ -305,8 +383,9 @@ describe("somebody else's", () => {
     const watch = await openLink(gateway, "box", { access: "watch", subject: "carol" });
     const watcher = await greeted(gateway, watch.token, "box");
     const driver = await greeted(gateway, await token({ sub: "carol" }), "box");
-    await driver.done("result", { type: "control.take", sandboxId: "box", controller: "carol" });
-    await watcher.next("event", ({ event }) => event.type === "control.taken");
+    await driver.done("result", { type: "handoff.request", sandboxId: "box", ...ASK });
+    await driver.done("result", { type: "handoff.accept", sandboxId: "box", controller: "carol" });
+    await watcher.next("event", ({ event }) => event.type === "handoff.accepted");
     await watcher.refused({ type: "auth.renew" }, "forbidden");
   });
 });

@@ -1,7 +1,7 @@
 /** Each limit at its door: what is too much is refused, says until when, and is then done as if nothing had been. */
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { WebSocket, WebSocketServer, type ClientOptions } from "ws";
 import type { AddressInfo } from "node:net";
 import type { AttachOptions } from "../../src/browser/browser.ts";
@@ -10,6 +10,7 @@ import type { FakeBrowserLink } from "../../src/browser/fake-link.ts";
 import { CLOSE, type Problem } from "../../protocol/errors.ts";
 import type { GatewayOptions } from "../../src/gateway.ts";
 import { parseTrusted } from "../../src/limits/client-address.ts";
+import { Limits } from "../../src/limits/limits.ts";
 import { DEFAULT_LIMITS, type LimitSettings } from "../../src/limits/settings.ts";
 import { startGateway } from "../support/gateway.ts";
 import { WAIT_MS, within } from "../support/inbox.ts";
@@ -513,6 +514,16 @@ describe("a limit of handshakes", () => {
 describe("a limit of calls that wait", () => {
   const STREAM = { accept: "text/event-stream" };
 
+  /** Resolves when the next call begins to wait. */
+  function waitBegins(): Promise<void> {
+    return new Promise((resolve) => {
+      vi.spyOn(Limits.prototype, "wait").mockImplementationOnce(function (this: Limits, subject) {
+        resolve();
+        return this.wait(subject);
+      });
+    });
+  }
+
   async function waiting(options: Partial<LimitSettings> = {}) {
     const gateway = await limited({ waitsPerSubject: 1, ...options });
     await gateway.make("box");
@@ -567,20 +578,22 @@ describe("a limit of calls that wait", () => {
   it("ends with the answer of a long poll, and with a connection that is cut", async () => {
     const { gateway, bearer, agent, free } = await waiting();
     await agent.done("result", { type: "handoff.request", sandboxId: "box", reason: "mfa", message: "m" });
-    const taken = () =>
-      eventually("a long poll that waits", async () => ((await free()) === true ? undefined : true));
+    const first = waitBegins();
     const poll = gateway.http("/v1/sandboxes/box/handoff?wait=60", { token: bearer });
-    await taken();
+    await first;
+    expect(await free()).toBeUndefined();
     await agent.done("result", { type: "handoff.cancel", sandboxId: "box" });
     expect((await poll).status).toBe(200);
     await eventually("a wait that is free", free);
 
     await agent.done("result", { type: "handoff.request", sandboxId: "box", reason: "mfa", message: "m" });
     const socket = await TcpPeer.connect(Number(new URL(gateway.url).port));
+    const second = waitBegins();
     socket.write(
       `GET /v1/sandboxes/box/handoff?wait=60 HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer ${bearer}\r\n\r\n`,
     );
-    await taken();
+    await second;
+    expect(await free()).toBeUndefined();
     socket.destroy();
     await eventually("a wait that is free", free);
   });

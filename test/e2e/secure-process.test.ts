@@ -1,5 +1,5 @@
 /** The `baton` command with and without a secret: whom it lets in, what it tells nobody, and how its pages are held. */
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from "node:fs/promises";
 import { createServer, type RequestListener } from "node:http";
 import { connect as connectTcp, type AddressInfo } from "node:net";
 import { networkInterfaces, tmpdir } from "node:os";
@@ -8,7 +8,7 @@ import { once } from "node:events";
 import type { Page } from "playwright-core";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { CLOSE, type Problem } from "../../protocol/errors.ts";
-import { Baton, START_MS, type Ended } from "../support/baton-process.ts";
+import { Baton, type Ended } from "../support/baton-process.ts";
 import { launchPersonBrowser } from "../support/browser.ts";
 import { within } from "../support/inbox.ts";
 import { RawCdp } from "../support/raw-cdp.ts";
@@ -359,11 +359,12 @@ describe("baton --demo with a secret", () => {
       await get("/v1/sandboxes", json("refused", "ws://10.0.0.1:9222/devtools/browser/CANARY-refused"));
       for (const sandboxId of ["demo", "attached"]) {
         await client.done("sandbox.joined", { type: "sandbox.join", sandboxId, since: { epoch: 0, seq: 0 } });
-        await client.next("sandbox.status", ({ status }) => status === "live").catch(() => undefined);
         const at = `/v1/sandboxes/${sandboxId}`;
-        const agent = await RawCdp.open(`${url.replace("http://", `ws://x:${bearer}@`)}${at}/cdp`);
+        const agent = await RawCdp.open(
+          `${url.replace("http://", `ws://x:${bearer}@`)}${at}/cdp?policy=reject`,
+        );
         await agent.sync();
-        heard.push(JSON.stringify(await agent.done("Target.getTargets")));
+        heard.push(JSON.stringify(await agent.call("Target.getTargets")));
         for (const rest of [
           "",
           "/handoff",
@@ -416,7 +417,6 @@ async function portOf(baton: Baton): Promise<string> {
 /** The TCP port that a process listens on. */
 async function listeningPort(pid: number): Promise<string> {
   const sockets = new Set<string>();
-  const { readlink } = await import("node:fs/promises");
   for (const fd of await readdir(`/proc/${pid}/fd`)) {
     const inode = /^socket:\[(\d+)\]$/.exec(await readlink(`/proc/${pid}/fd/${fd}`).catch(() => ""))?.[1];
     if (inode !== undefined) sockets.add(inode);

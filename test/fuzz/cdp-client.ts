@@ -27,6 +27,7 @@ interface Asked {
 
 export interface CdpContext {
   readonly url: string;
+  readonly headers: Record<string, string>;
   readonly tally: Tally;
   readonly wrong: (error: Error) => void;
   /** The sandbox was removed, or its browser said what no browser says: connections may end for it. */
@@ -56,7 +57,7 @@ export class CdpClient {
 
   private constructor(context: CdpContext) {
     this.#context = context;
-    this.#socket = new WebSocket(context.url, { perMessageDeflate: false });
+    this.#socket = new WebSocket(context.url, { perMessageDeflate: false, headers: context.headers });
     this.#socket.on("error", () => {});
     this.#socket.on("message", (data: Buffer) => {
       try {

@@ -151,6 +151,7 @@ class Play {
     const policy = this.#script.policies[index] ?? "hold";
     const agent = await CdpClient.open({
       url: `${url.replace("http", "ws")}/v1/sandboxes/${this.#sandboxId}/cdp?policy=${policy}&name=agent-${index}`,
+      headers: this.#stage.credentials.headers({ role: "agent", name: `agent-${index}` }),
       tally,
       wrong: this.#wrong,
       mayEnd: () => this.#mayEnd,

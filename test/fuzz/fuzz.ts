@@ -1,7 +1,7 @@
 /** Plays scripts until enough messages were sent, round after round, and looks after each what the gateway kept. */
 import { inspect } from "node:util";
 import * as fc from "fast-check";
-import type { Measure } from "./gateway-child.ts";
+import type { Measure, Mode } from "./gateway-child.ts";
 import type { Part } from "./part.ts";
 import { cdpPart } from "./cdp-part.ts";
 import { httpPart } from "./http-part.ts";
@@ -43,6 +43,8 @@ export interface FuzzOptions {
   readonly messages: number;
   /** Ends earlier when this is over. */
   readonly minutes?: number;
+  /** Default: `open`. */
+  readonly mode?: Mode;
   /** Names of parts. Default: all. */
   readonly only?: readonly string[];
   /** One seed at a time, to see a failure again. */
@@ -82,7 +84,7 @@ export interface FuzzReport {
 const PROGRESS_MS = 5_000;
 
 export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
-  const stage = await Stage.open();
+  const stage = await Stage.open(options.mode);
   try {
     return await new Fuzz(options, stage).run();
   } finally {

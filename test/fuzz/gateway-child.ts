@@ -24,6 +24,9 @@ export interface Measure {
   readonly longestBlockMs: number;
 }
 
+/** `open`: callers say who they are. `tokens`: they have to show it. */
+export type Mode = "open" | "tokens";
+
 export interface ToChild {
   readonly id: number;
   readonly ask: "sync" | "measure";
@@ -42,10 +45,10 @@ export class GatewayChild {
   #dead = false;
 
   /** @param upstream `ws:` address of whoever plays Chromium */
-  static async start(upstream: string): Promise<GatewayChild> {
+  static async start(upstream: string, mode: Mode): Promise<GatewayChild> {
     const { PATH = "", HOME = "/" } = process.env;
     const entry = fileURLToPath(new URL("gateway-process.ts", import.meta.url));
-    const child = spawn(process.execPath, ["--expose-gc", "--import", "tsx", entry, upstream], {
+    const child = spawn(process.execPath, ["--expose-gc", "--import", "tsx", entry, upstream, mode], {
       cwd: ROOT,
       env: { PATH, HOME },
       stdio: ["ignore", "ignore", "pipe", "ipc"],

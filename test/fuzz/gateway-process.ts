@@ -6,12 +6,14 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { inspect } from "node:util";
 import { pino } from "pino";
 import { createGateway } from "../../src/gateway.ts";
+import { NO_LIMITS } from "../../src/limits/settings.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 import type { Unsubscribe } from "../../src/store/store.ts";
+import { TOKENS } from "../support/tokens.ts";
 import { fuzzProvider } from "./fuzz-browser.ts";
 import type { Measure, ToChild, ToParent } from "./gateway-child.ts";
 
-const upstream = process.argv[2] ?? "";
+const [, , upstream = "", mode] = process.argv;
 
 function tell(message: ToParent): void {
   process.send?.(message);
@@ -55,7 +57,7 @@ class CountingStore extends MemoryStore {
 }
 
 // A short log, so that it is full, and followers meet its end, soon.
-const store = new CountingStore({ logLength: 200 });
+const store = new CountingStore({ logLength: 200, auditLength: 500, maxMarks: 500 });
 // An error in the log is a failure that the caller was told of as `internal`, or nobody at all.
 const logger = pino(
   { level: "error", base: null },
@@ -65,6 +67,9 @@ const gateway = createGateway({
   port: 0,
   browsers: fuzzProvider(upstream),
   store,
+  ...(mode === "tokens" && TOKENS),
+  // Limits have tests of their own; here they would only keep most messages out.
+  limits: NO_LIMITS,
   logger,
   // Short, so that what waits for them is seen to end.
   settings: { graceMs: 150, drainWaitMs: 2_000, resumeWaitMs: 20, lingerMs: 30, aliveMs: 200 },

@@ -138,24 +138,26 @@ function texts(values: unknown): Record<string, string> {
 /** Header values are bytes; Node sends nothing below a space but tabs. */
 const headerText = oddText.map((text) => text.replaceAll(/[^\t\u0020-\u007e\u0080-\u00ff]/g, ""));
 
+const caller = fc.record(
+  {
+    "x-baton-name": fc.oneof(
+      { weight: 12, arbitrary: fc.constantFrom<string>(...PEOPLE) },
+      { weight: 1, arbitrary: headerText },
+    ),
+    "x-baton-role": fc.oneof(
+      {
+        weight: 12,
+        arbitrary: fc.constantFrom<string>("worker", "operator", "admin", "agent", ...Role.options),
+      },
+      { weight: 1, arbitrary: headerText },
+    ),
+  },
+  { noNullPrototype: true },
+);
+
 const headers: fc.Arbitrary<Record<string, string>> = fc
   .tuple(
-    fc.record(
-      {
-        "x-baton-name": fc.oneof(
-          { weight: 8, arbitrary: fc.constantFrom<string>(...PEOPLE) },
-          { weight: 1, arbitrary: headerText },
-        ),
-        "x-baton-role": fc.oneof(
-          {
-            weight: 12,
-            arbitrary: fc.constantFrom<string>("worker", "operator", "admin", "agent", ...Role.options),
-          },
-          { weight: 1, arbitrary: headerText },
-        ),
-      },
-      { requiredKeys: [], noNullPrototype: true },
-    ),
+    fc.oneof({ weight: 12, arbitrary: caller }, { weight: 1, arbitrary: fc.constant({}) }),
     fc.oneof(
       { weight: 10, arbitrary: fc.constant<Record<string, string>>({}) },
       {
@@ -182,7 +184,7 @@ const headers: fc.Arbitrary<Record<string, string>> = fc
       { weight: 1, arbitrary: fc.constant({ accept: "text/event-stream" }) },
     ),
   )
-  .map(([caller, more]) => ({ ...caller, ...more }));
+  .map(([given, more]): Record<string, string> => ({ ...given, ...more }));
 
 const bodyOf = (route: Route): fc.Arbitrary<string | undefined> => {
   if (!route.body)
@@ -296,7 +298,7 @@ async function send(step: HttpStep, { stage, run, facts, made, signal }: Scene):
   const asked = `${step.method} ${path} ${JSON.stringify(step.headers)} ${shown(body ?? "")}`;
   let answer: Answer;
   try {
-    answer = await stage.http(step.method, path, { ...step.headers }, body, signal);
+    answer = await stage.http(step.method, path, identified(step.headers, stage), body, signal);
   } catch (error) {
     // Node reads HTTP strictly, on both sides; what it would not send never came here.
     if ((error as NodeJS.ErrnoException).code?.startsWith("ERR_") === true) return;
@@ -309,6 +311,14 @@ async function send(step: HttpStep, { stage, run, facts, made, signal }: Scene):
   if (own !== undefined) made.add(own);
   const epoch = /"epoch":(\d+),"seq":(\d+)/.exec(answer.body);
   if (epoch) [facts.epoch, facts.seq] = [Number(epoch[1]), Number(epoch[2])];
+}
+
+/** Whoever says a name and a role that there are has a token for them, where one is asked for. */
+function identified(headers: HttpStep["headers"], { credentials }: Stage): Record<string, string> {
+  const { "x-baton-name": name, "x-baton-role": role, ...rest } = headers;
+  const known = Role.safeParse(role);
+  if (name === undefined || !known.success) return { ...headers };
+  return { ...credentials.headers({ name, role: known.data }), ...rest };
 }
 
 /** @throws Violation */

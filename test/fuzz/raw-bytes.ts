@@ -324,7 +324,10 @@ export const heads: fc.Arbitrary<Uint8Array[]> = fc.array(
 );
 
 /** The handshake of a socket on this path. */
-export function handshake(path: string, port: number): string {
-  const lines = LINES.map((line) => (line.startsWith("Host") ? `Host: 127.0.0.1:${port}` : line));
+export function handshake(path: string, port: number, headers: Readonly<Record<string, string>>): string {
+  const lines = [
+    ...LINES.map((line) => (line.startsWith("Host") ? `Host: 127.0.0.1:${port}` : line)),
+    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+  ];
   return `GET ${path} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`;
 }

@@ -4,7 +4,6 @@ import { connect, type Socket } from "node:net";
 import * as fc from "fast-check";
 import { DownMessage } from "../../protocol/down.ts";
 import { CLOSE, ERRORS, Problem } from "../../protocol/errors.ts";
-import { PROTOCOL_VERSION } from "../../protocol/version.ts";
 import type { Part } from "./part.ts";
 import {
   chunkBytes,
@@ -115,18 +114,14 @@ async function playOne(each: RawPeer, run: string, stage: Stage): Promise<void> 
       for (const head of each.heads) await write(socket, resolved(head, run), each.tear);
     } else {
       const path = resolveText(each.path, run, noFacts);
-      socket.write(handshake(path, stage.port));
+      socket.write(handshake(path, stage.port, stage.credentials.headers({ role: "agent", name: "raw" })));
       await within(
         Promise.race([new Promise((resolve) => socket.once("data", resolve)), closed]),
         "the answer to a handshake",
         CONNECT_MS,
       );
       if (each.hello)
-        await write(
-          socket,
-          textFrame({ type: "hello", version: PROTOCOL_VERSION, role: "operator", name: "raw" }),
-          0,
-        );
+        await write(socket, textFrame(stage.credentials.hello({ role: "operator", name: "raw" })), 0);
       for (const chunk of each.chunks) await write(socket, resolved(chunkBytes(chunk), run), each.tear);
       if (each.cut) socket.destroy();
     }

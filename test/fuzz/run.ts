@@ -1,4 +1,4 @@
-/** `npm run test:fuzz -- [--messages N] [--minutes M] [--seed S] [--only socket,cdp,http,raw] [--alone]` */
+/** `npm run test:fuzz -- [--messages N] [--minutes M] [--seed S] [--only socket,cdp,http,raw] [--tokens] [--alone]` */
 import { parseArgs } from "node:util";
 import { fuzz, mega, PART_NAMES } from "./fuzz.ts";
 import { describeFailure } from "./report.ts";
@@ -9,6 +9,8 @@ const { values } = parseArgs({
     minutes: { type: "string" },
     seed: { type: "string", default: String(Date.now() % 1_000_000_000) },
     only: { type: "string" },
+    /** Callers have to show tokens. */
+    tokens: { type: "boolean", default: false },
     /** One seed at a time, as the report of a failure says. */
     alone: { type: "boolean", default: false },
   },
@@ -25,6 +27,7 @@ const report = await fuzz({
   messages: Number(values.messages),
   ...(values.minutes !== undefined && { minutes: Number(values.minutes) }),
   alone: values.alone,
+  mode: values.tokens ? "tokens" : "open",
   ...(only && { only }),
   progress: (line) => console.log(line),
 });
@@ -42,7 +45,7 @@ console.log(`answers: ${list(report.answers)}`);
 console.log(`refusals: ${list(report.codes)}`);
 console.log(`events: ${[...report.events].sort().join(", ")}`);
 if (report.failure) {
-  console.log(`\n${describeFailure(report.failure)}`);
+  console.log(`\n${describeFailure(report.failure, values.tokens ? "tokens" : "open")}`);
   process.exitCode = 1;
 }
 

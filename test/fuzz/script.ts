@@ -21,22 +21,32 @@ export const PLACEHOLDERS = {
   seq: "$seq",
   tab: "$tab",
   tabId: "$tabId",
+  token: "$token",
 } as const;
 
-const WORD = /"\$(epoch|seq|tab)"|\$(s0|s1|request|tabId)\b/g;
+const WORD = /"\$(epoch|seq|tab)"|\$(s0|s1|request|tabId|token)\b/g;
 
 /** The id that a sandbox of the script has in this run. */
 export function sandboxIdOf(run: string, index: 0 | 1): string {
   return `${run}-${index}`;
 }
 
-/** @param facts what is known of the sandbox that the text names first */
-export function resolveText(text: string, run: string, facts: (sandboxId: string) => Facts): string {
+/**
+ * @param facts what is known of the sandbox that the text names first
+ * @param token the sender's
+ */
+export function resolveText(
+  text: string,
+  run: string,
+  facts: (sandboxId: string) => Facts,
+  token = "no.token.here",
+): string {
   if (!text.includes("$")) return text;
   const known = facts(sandboxIdOf(run, text.includes("$s1") && !text.includes("$s0") ? 1 : 0));
   return text.replace(WORD, (_, number: "epoch" | "seq" | "tab" | undefined, word: string | undefined) => {
     if (number !== undefined) return String(known[number] ?? 1);
     if (word === "s0" || word === "s1") return sandboxIdOf(run, word === "s0" ? 0 : 1);
+    if (word === "token") return token;
     return word === "request" ? (known.requestId ?? "nothing-yet") : (known.tabId ?? "NOTAB");
   });
 }

@@ -13,7 +13,7 @@ import { PROTOCOL_VERSION, SUBPROTOCOL } from "../../protocol/version.ts";
 import { within } from "./within.ts";
 import { Following, type Histories } from "./histories.ts";
 import { noFacts, type Facts } from "./script.ts";
-import { ANSWER_OF, type Identity } from "./up-messages.ts";
+import { ANSWER_OF } from "./up-messages.ts";
 import { shown, Violation } from "./violation.ts";
 
 /** Messages that are not of the protocol, after which a socket may be closed for it. */
@@ -64,17 +64,6 @@ function decoded(text: string): DownMessage {
   if (oldest !== undefined && lately.size >= MAX_LATELY) lately.delete(oldest);
   lately.set(text, parsed.data);
   return parsed.data;
-}
-
-/** How every socket says who it is. With tokens it would be one of these with a `token`. */
-export function helloOf({ role, name, clientId }: Identity): object {
-  return {
-    type: "hello",
-    version: PROTOCOL_VERSION,
-    role,
-    name,
-    ...(clientId !== undefined && { clientId }),
-  };
 }
 
 export class SocketClient {
@@ -154,7 +143,7 @@ export class SocketClient {
 
   /** Resolves when what was sent before was read, or the socket is closed. */
   async roundTrip(deadlineMs: number): Promise<void> {
-    if (this.#closed || !this.#greeted) return;
+    if (this.#closed) return;
     this.#pings += 1;
     const id = `sync-${this.#pings}`;
     this.send(JSON.stringify({ type: "ping", id }));
@@ -215,13 +204,13 @@ export class SocketClient {
     }
     if (message.type === "hello") {
       if (message.version !== PROTOCOL_VERSION) this.#otherVersion = true;
-      else if (!("token" in message)) this.#greeted = true;
       // `welcome`, or a refusal.
       this.#unnamed.least += 1;
       this.#unnamed.most += 1;
       this.#mistakes += 1;
       return;
     }
+    // Perhaps: the welcome may be on its way.
     if (!this.#greeted) this.#mistakes += 1;
     if ("id" in message && message.id !== undefined) return this.#owe(message.id, message.type, text);
     // Only a refusal of these is answered.
@@ -247,6 +236,7 @@ export class SocketClient {
     const message = decoded(text);
     count(this.#context.tally.answers, message.type);
     if (message.type === "error") this.#refusal(message);
+    if (message.type === "welcome") this.#greeted = true;
     if (message.type === "welcome" || (message.type === "error" && message.id === undefined)) {
       this.#unnamed.got += 1;
       if (this.#unnamed.got > this.#unnamed.most)

@@ -4,7 +4,7 @@ import { DownMessage } from "../../protocol/down.ts";
 import type { Sandbox } from "../../protocol/sandbox.ts";
 import type { Part } from "./part.ts";
 import { noFacts, resolveText, sandboxIdOf, type Facts } from "./script.ts";
-import { helloOf, SocketClient, type ClientContext } from "./socket-client.ts";
+import { SocketClient, type ClientContext } from "./socket-client.ts";
 import type { Stage } from "./stage.ts";
 import { CLIENTS, identity, steps, type Identity, type Step } from "./up-messages.ts";
 import { shown, Violation } from "./violation.ts";
@@ -111,7 +111,7 @@ class Play {
     if (client.closed) this.#clients[step.client] = client = await this.#greeted(who);
     switch (step.do) {
       case "send":
-        return client.send(resolveText(step.text, this.#run, (sandboxId) => this.#facts(client, sandboxId)));
+        return client.send(this.#resolved(step.text, client, who));
       case "binary":
         return client.binary(step.bytes);
       case "cut":
@@ -126,6 +126,11 @@ class Play {
       : await SocketClient.open(this.#context);
   }
 
+  #resolved(text: string, client: SocketClient, who: Identity): string {
+    const facts = (sandboxId: string): Facts => this.#facts(client, sandboxId);
+    return resolveText(text, this.#run, facts, this.#stage.credentials.token(who));
+  }
+
   /** What the client knows, or else what anybody knows: people talk. */
   #facts(client: SocketClient, sandboxId: string): Facts {
     const own = client.facts(sandboxId);
@@ -137,7 +142,7 @@ class Play {
 
   async #greeted(who: Identity): Promise<SocketClient> {
     const client = await SocketClient.open(this.#context);
-    client.send(JSON.stringify(helloOf(who)));
+    client.send(JSON.stringify(this.#stage.credentials.hello(who)));
     return client;
   }
 

@@ -2,7 +2,8 @@
 import { Agent, request, type ClientRequest, type IncomingHttpHeaders, type RequestOptions } from "node:http";
 import { within } from "./within.ts";
 import { CdpUpstream } from "./cdp-upstream.ts";
-import { GatewayChild } from "./gateway-child.ts";
+import { byName, byToken, type Credentials } from "./credentials.ts";
+import { GatewayChild, type Mode } from "./gateway-child.ts";
 import { Histories } from "./histories.ts";
 import type { Tally } from "./socket-client.ts";
 import { Violation } from "./violation.ts";
@@ -19,10 +20,14 @@ export const PATIENCE_MS = 10_000;
 const HTTP_MS = 10_000;
 const ROUND_EVERY_MS = 200;
 
+const credentialsOf = (mode: Mode): Credentials => (mode === "tokens" ? byToken : byName);
+
 export class Stage {
   readonly tally: Tally = { answers: new Map(), codes: new Map() };
   readonly histories = new Histories();
   readonly upstream: CdpUpstream;
+  readonly credentials: Credentials;
+  readonly #mode: Mode;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 16 });
   #child: GatewayChild;
   #witness: Witness;
@@ -34,13 +39,16 @@ export class Stage {
   #roundBegan = 0;
   #runs = 0;
 
-  static async open(): Promise<Stage> {
+  static async open(mode: Mode = "open"): Promise<Stage> {
     const upstream = await CdpUpstream.listen();
-    const child = await GatewayChild.start(upstream.url);
-    return new Stage(upstream, child, await Witness.come(child.url));
+    const child = await GatewayChild.start(upstream.url, mode);
+    const witness = await Witness.come(child.url, credentialsOf(mode));
+    return new Stage(mode, upstream, child, witness);
   }
 
-  private constructor(upstream: CdpUpstream, child: GatewayChild, witness: Witness) {
+  private constructor(mode: Mode, upstream: CdpUpstream, child: GatewayChild, witness: Witness) {
+    this.#mode = mode;
+    this.credentials = credentialsOf(mode);
     this.upstream = upstream;
     this.#child = child;
     this.#witness = witness;
@@ -82,8 +90,8 @@ export class Stage {
     this.#ruined = undefined;
     this.#witness.leave();
     await this.#child.stop();
-    this.#child = await GatewayChild.start(this.upstream.url);
-    this.#witness = await Witness.come(this.#child.url);
+    this.#child = await GatewayChild.start(this.upstream.url, this.#mode);
+    this.#witness = await Witness.come(this.#child.url, this.credentials);
   }
 
   /**
@@ -133,7 +141,10 @@ export class Stage {
     return this.http(
       method,
       path,
-      { "x-baton-role": "admin", ...(text !== undefined && { "content-type": "application/json" }) },
+      {
+        ...this.credentials.headers({ role: "admin", name: "harness" }),
+        ...(text !== undefined && { "content-type": "application/json" }),
+      },
       text,
     );
   }

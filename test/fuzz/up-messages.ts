@@ -12,6 +12,7 @@ import {
   SandboxId,
   Seq,
 } from "../../protocol/ids.ts";
+import { Token } from "../../protocol/auth.ts";
 import { Role } from "../../protocol/sandbox.ts";
 import { Input, UpMessage } from "../../protocol/up.ts";
 import { PROTOCOL_VERSION } from "../../protocol/version.ts";
@@ -53,6 +54,16 @@ export const known: Known = new Map<z.ZodType, fc.Arbitrary<unknown>>([
   [Name, name],
   [Controller, name],
   [SandboxId, sandboxId],
+  [
+    Token,
+    fc.oneof(
+      { weight: 3, arbitrary: fc.constant<string>(PLACEHOLDERS.token) },
+      {
+        weight: 1,
+        arbitrary: fc.constantFrom("a.b.c", "eyJhbGciOiJub25lIn0.e30.", "a.b.", `${"a".repeat(8_000)}.b.c`),
+      },
+    ),
+  ],
   [RequestId, requestId],
   [Epoch, epoch],
   [Seq, seq],

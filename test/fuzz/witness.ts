@@ -6,10 +6,9 @@ import { once } from "node:events";
 import { WebSocket } from "ws";
 import { DownMessage } from "../../protocol/down.ts";
 import { SUBPROTOCOL } from "../../protocol/version.ts";
-import { connect } from "../../src/sdk/node.ts";
 import { within } from "./within.ts";
 import { Following } from "./histories.ts";
-import { helloOf } from "./socket-client.ts";
+import type { Credentials } from "./credentials.ts";
 import type { Identity } from "./up-messages.ts";
 import { shown, Violation } from "./violation.ts";
 
@@ -33,10 +32,10 @@ class Good {
   /** What went wrong between the calls. */
   #wrong: Error | undefined;
 
-  static async come(url: string, identity: Identity): Promise<Good> {
+  static async come(url: string, { hello }: Credentials, identity: Identity): Promise<Good> {
     const good = new Good(new WebSocket(`${url.replace("http", "ws")}/v1/connect`, [SUBPROTOCOL]));
     await once(good.#socket, "open");
-    good.#socket.send(JSON.stringify(helloOf(identity)));
+    good.#socket.send(JSON.stringify(hello(identity)));
     return good;
   }
 
@@ -101,12 +100,18 @@ export class Witness {
   /** Handoffs from beginning to end. */
   rounds = 0;
 
-  static async come(url: string): Promise<Witness> {
-    const worker = connect({ url, role: "worker" });
-    await worker.createSandbox({ sandboxId: SANDBOX, browser: { cdpUrl: `ws://127.0.0.1:1/${SANDBOX}` } });
-    worker.close();
-    const person = await Good.come(url, { role: "operator", name: "witness" });
-    const agent = await Good.come(url, { role: "agent", name: "witness-agent" });
+  static async come(url: string, credentials: Credentials): Promise<Witness> {
+    const made = await fetch(`${url}/v1/sandboxes`, {
+      method: "POST",
+      headers: {
+        ...credentials.headers({ role: "worker", name: "maker" }),
+        "content-type": "application/json",
+      },
+      body: JSON.stringify({ sandboxId: SANDBOX, browser: { cdpUrl: `ws://127.0.0.1:1/${SANDBOX}` } }),
+    });
+    if (!made.ok) throw new Error(`the witness has no sandbox: ${made.status} ${await made.text()}`);
+    const person = await Good.come(url, credentials, { role: "operator", name: "witness" });
+    const agent = await Good.come(url, credentials, { role: "agent", name: "witness-agent" });
     await person.call("sandbox.joined", { type: "sandbox.join" });
     await agent.call("sandbox.joined", { type: "sandbox.join", resume: true });
     return new Witness(person, agent);
