@@ -35,13 +35,13 @@ export type LinkAccess = z.infer<typeof LinkAccess>;
 export const MIN_LINK_TTL_MS = 10_000;
 export const MAX_LINK_TTL_MS = 24 * 60 * 60 * 1_000;
 
-const MAX_LINK_SUBJECT = 120;
+const MAX_LINK_SUBJECT = 100;
 
 export const CreateLinkBody = z.strictObject({
   access: LinkAccess,
   /**
-   * Who the link makes of the one who opens it: their name in the room, with `guest-` before it unless the one who
-   * makes the link may act for others. Default: a few random letters.
+   * Who the link makes of those who open it: `guest-SUBJECT-` and six random characters, others for each of them. Who
+   * makes the link and may act for others names one person, who is all of them.
    */
   subject: Controller.refine(
     (subject) => subject.length <= MAX_LINK_SUBJECT,

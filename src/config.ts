@@ -107,7 +107,7 @@ const Environment = z.object({
 });
 
 /** What these hold is in no message. */
-const HIDDEN = new Set(["BATON_SECRET", "BATON_REDIS_URL", "BATON_PUBLIC_KEYS"]);
+const HIDDEN = new Set(["BATON_SECRET", "BATON_REDIS_URL", "BATON_PUBLIC_KEYS", "BATON_JWKS_URL"]);
 
 export interface Config {
   /** Absent: callers are who they say, and only this machine may connect. */
@@ -173,6 +173,12 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   if (!auth && !isLoopback(data.BATON_HOST)) {
     throw new ConfigError([
       `BATON_HOST=${data.BATON_HOST} would let others connect, and nobody would be asked who they are. Set BATON_SECRET (${MAKE_SECRET}), or unset BATON_HOST.`,
+    ]);
+  }
+  const { BATON_PUBLIC_URL } = data;
+  if (!auth && BATON_PUBLIC_URL !== undefined && !isLoopback(new URL(BATON_PUBLIC_URL).hostname)) {
+    throw new ConfigError([
+      `BATON_PUBLIC_URL=${BATON_PUBLIC_URL} says that others come through a proxy, and nobody would be asked who they are. Set BATON_SECRET (${MAKE_SECRET}), or unset BATON_PUBLIC_URL.`,
     ]);
   }
   return {

@@ -268,6 +268,7 @@ function admit(handshake: Handshake, { originAllowed }: Origins, door: Door): Ba
   const { headers, query } = handshake;
   const { origin, host } = headers;
   try {
+    door.refuseForwarded(handshake);
     door.limits.handshake(door.addressOf(handshake));
     refuseTokenInAddress(query);
   } catch (error) {

@@ -1,5 +1,5 @@
 /** The doorkeeper: reads tokens, opens links, and says when a token's time is over. */
-import { nanoid } from "nanoid";
+import { customAlphabet, nanoid } from "nanoid";
 import { MAX_LINK_TTL_MS, type CreateLinkBody, type Link } from "../../protocol/auth.ts";
 import { BatonError } from "../../protocol/errors.ts";
 import type { Role } from "../../protocol/sandbox.ts";
@@ -35,6 +35,8 @@ export interface Claim {
   readonly role?: Role;
 }
 
+/** The end of a guest's name, which nobody guesses and nobody mistakes: without letters that look alike. */
+const guestEnding = customAlphabet("abcdefghjkmnpqrstuvwxyz23456789", 6);
 const DEFAULT_LINK_TTL_MS = 15 * 60_000;
 /** Longer than any token that came of a link can still live. */
 const LINK_MEMORY_MS = MAX_LINK_TTL_MS + 60 * 60_000;
@@ -92,7 +94,9 @@ export class Auth {
       const winner = await this.#revocations.markLink(`used:${opens.linkId}`, opener, until);
       if (winner !== opener) throw unauthorized("used");
     }
-    return this.#makeSession(identity);
+    if (!opens.apart) return this.#makeSession(identity);
+    // Nobody can open a link to become the guest that somebody else is: that guest's private page would be theirs.
+    return this.#makeSession({ ...identity, subject: `${subject}-${guestEnding()}` });
   }
 
   /**
@@ -171,8 +175,8 @@ export class Auth {
     by: Pick<Caller, "grant" | "tokenId">,
   ): Promise<{ link: Link; token: string }> {
     const { access, expiresInMs = DEFAULT_LINK_TTL_MS, singleUse = false } = body;
-    const named = body.subject ?? nanoid(6);
-    const subject = by.grant.actFor && body.subject !== undefined ? named : `guest-${named}`;
+    const chosen = by.grant.actFor ? body.subject : undefined;
+    const subject = chosen ?? ["guest", body.subject].filter((part) => part !== undefined).join("-");
     const linkId = `${sandboxId}.${nanoid()}`;
     const expiresAt = inSeconds(Date.now() + expiresInMs);
     const token = await this.#keys.sign(
@@ -181,6 +185,7 @@ export class Auth {
         use: "link",
         jti: linkId,
         ...(singleUse && { once: true }),
+        ...(chosen === undefined && { apart: true }),
       },
       expiresAt,
     );

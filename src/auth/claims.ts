@@ -31,6 +31,8 @@ const OwnClaims = z.object({
   link: TokenId.optional(),
   /** The token that made the link. */
   by: TokenId.optional(),
+  /** Each who opens the link is somebody of their own. */
+  apart: z.boolean().default(false),
   once: z.boolean().default(false),
   /** How long a session lives, ms. */
   life: z.number().int().positive().max(MAX_LINK_TTL_MS).optional(),
@@ -39,7 +41,7 @@ const OwnClaims = z.object({
 export interface ReadToken {
   readonly identity: Identity;
   /** It only opens a link, and only one bearer may if `once`. */
-  readonly opens?: { readonly linkId: string; readonly once: boolean };
+  readonly opens?: { readonly linkId: string; readonly once: boolean; readonly apart: boolean };
 }
 
 /** @throws BatonError `unauthorized`, `claims` */
@@ -49,7 +51,7 @@ export function readClaims({ payload, own, digest }: Verified): ReadToken {
   const { sub, role, sandboxes, exp, jti, act_for } = parsed.data;
   const made = own ? OwnClaims.safeParse(payload) : undefined;
   if (made && !made.success) throw unauthorized("claims", wrongClaim(made.error));
-  const { use, access, link, by, once = false, life } = made?.data ?? {};
+  const { use, access, link, by, once = false, apart = false, life } = made?.data ?? {};
   const tokenId = jti ?? digest;
   const linkId = use === "link" ? tokenId : use === "session" ? link : undefined;
   const complete = use === undefined || (linkId !== undefined && access !== undefined && life !== undefined);
@@ -68,7 +70,7 @@ export function readClaims({ payload, own, digest }: Verified): ReadToken {
     ...(linkId !== undefined && by !== undefined && { madeBy: by }),
     ...(life !== undefined && use !== undefined && { lifeMs: life }),
   };
-  return { identity, ...(use === "link" && { opens: { linkId: tokenId, once } }) };
+  return { identity, ...(use === "link" && { opens: { linkId: tokenId, once, apart } }) };
 }
 
 /** Which one, not what it said. */

@@ -54,6 +54,18 @@ export class Door {
     this.#trusted = trustedProxies;
   }
 
+  /**
+   * Without tokens everybody is taken for somebody at this machine: who comes through a proxy is not.
+   * @throws BatonError `forbidden`
+   */
+  refuseForwarded({ headers }: Pick<Knock, "headers">): void {
+    if (this.auth || (headers["x-forwarded-for"] ?? headers["forwarded"]) === undefined) return;
+    throw new BatonError(
+      "forbidden",
+      "This gateway asks nobody who they are, so it takes nobody who comes through a proxy. Set BATON_SECRET.",
+    );
+  }
+
   /** Where it really comes from, as far as trusted proxies say. */
   addressOf({ remoteAddress, headers }: Knock): string {
     return clientAddress(remoteAddress, headers, this.#trusted);

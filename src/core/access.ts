@@ -94,6 +94,11 @@ export interface Caller {
   readonly tokenId?: string;
 }
 
+/** Whom limits count: a link's bearer is not the person of that name who has a token. */
+export function countedAs({ name, grant }: Pick<Caller, "name" | "grant">): string {
+  return grant.link === undefined ? name : `${name} by a link to ${grant.sandboxes[0]}`;
+}
+
 /** Whether the caller's role, and the link it came by, have the right. Which sandboxes it reaches is `reaches`. */
 export function allowed({ role, grant }: Pick<Caller, "role" | "grant">, operation: Operation): boolean {
   const { roles, driveLink = false, everywhere = false } = ACCESS[operation];

@@ -6,7 +6,7 @@ import { callerOf } from "../auth/auth.ts";
 import { refuseTokenInAddress, tokenOf } from "../auth/bearer.ts";
 import type { Door } from "../auth/door.ts";
 import { unauthorized, type Identity } from "../auth/identity.ts";
-import { OPEN_GRANT, type Caller } from "../core/access.ts";
+import { countedAs, OPEN_GRANT, type Caller } from "../core/access.ts";
 import type { RequestInfo } from "../transport/transport.ts";
 
 /** What the app knows of a request. */
@@ -21,10 +21,7 @@ export interface CallersOptions {
 
 /** Where a request really comes from, as far as trusted proxies say. */
 export function addressOfRequest(c: Context<Env>, door: Door): string {
-  const headers = {
-    "x-forwarded-for": c.req.header("x-forwarded-for"),
-    forwarded: c.req.header("forwarded"),
-  };
+  const headers = forwardedOf(c);
   // Requests that tests hand to the app directly came over no connection.
   return door.addressOf({
     remoteAddress: (c.env as Partial<RequestInfo>).remoteAddress ?? "unknown",
@@ -36,6 +33,7 @@ export function addressOfRequest(c: Context<Env>, door: Door): string {
 export function callers({ door }: CallersOptions): MiddlewareHandler<Env> {
   const { auth, limits } = door;
   return async (c, next) => {
+    door.refuseForwarded({ headers: forwardedOf(c) });
     const address = addressOfRequest(c, door);
     refuseTokenInAddress(new URL(c.req.url).searchParams);
     if (auth) {
@@ -47,7 +45,7 @@ export function callers({ door }: CallersOptions): MiddlewareHandler<Env> {
       c.set("identity", undefined);
       c.set("caller", { ...selfNamed(c), grant: OPEN_GRANT, address });
     }
-    limits.call(c.get("caller").name);
+    limits.call(countedAs(c.get("caller")));
     await next();
   };
 }
@@ -58,7 +56,7 @@ export function callers({ door }: CallersOptions): MiddlewareHandler<Env> {
  * @throws BatonError `too_many`
  */
 export function lifeOf(c: Context<Env>, { auth, limits }: Door): { signal: AbortSignal; done: () => void } {
-  const leave = limits.wait(c.get("caller").name);
+  const leave = limits.wait(countedAs(c.get("caller")));
   const request = c.req.raw.signal;
   const identity = c.get("identity");
   if (!auth || !identity) return { signal: request, done: leave };
@@ -71,6 +69,10 @@ export function lifeOf(c: Context<Env>, { auth, limits }: Door): { signal: Abort
     leave();
   };
   return { signal: AbortSignal.any([request, ending.signal]), done };
+}
+
+function forwardedOf(c: Context<Env>): Readonly<Record<string, string | undefined>> {
+  return { "x-forwarded-for": c.req.header("x-forwarded-for"), forwarded: c.req.header("forwarded") };
 }
 
 function selfNamed(c: Context<Env>): Pick<Caller, "name" | "role"> {

@@ -3,7 +3,7 @@ import type { DownMessage } from "../../protocol/down.ts";
 import { BatonError } from "../../protocol/errors.ts";
 import { actedFor } from "../auth/door.ts";
 import { noTokens } from "../auth/identity.ts";
-import { authorize, authorizeName, driverOf } from "../core/access.ts";
+import { authorize, authorizeName, countedAs, driverOf } from "../core/access.ts";
 import { standsFor } from "./member.ts";
 import type { Committed } from "./operations.ts";
 import type { Greeted, Joined, Session } from "./session.ts";
@@ -18,7 +18,7 @@ export function onMessage(session: Session, message: Greeted): void {
   try {
     authorize(session, message.type, sandboxId);
     // What comes all the time has the socket's own limits.
-    if (message.type !== "input" && message.type !== "preview.ack") door.limits.call(session.name);
+    if (message.type !== "input" && message.type !== "preview.ack") door.limits.call(countedAs(session));
   } catch (error) {
     door.refused(session, message.type, error, { ...(sandboxId !== undefined && { sandboxId }) });
     return session.fail(error, message);

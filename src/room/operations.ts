@@ -20,7 +20,7 @@ import type {
 } from "../../protocol/handoff.ts";
 import type { HandoffResult, Role, Sandbox } from "../../protocol/sandbox.ts";
 import { actedFor, type Door } from "../auth/door.ts";
-import { allowed, authorize, authorizeName, type Caller, type Operation } from "../core/access.ts";
+import { allowed, authorize, authorizeName, countedAs, type Caller, type Operation } from "../core/access.ts";
 import type { Command } from "../core/commands.ts";
 import { publicView } from "../core/state.ts";
 import { requestOf } from "./dispatch.ts";
@@ -93,7 +93,7 @@ export class Operations {
         { requestedBy: origin },
       );
     }
-    this.#door.limits.kind(caller.name, "handoff.request");
+    this.#door.limits.kind(countedAs(caller), "handoff.request");
     return this.#change(sandboxId, caller, "handoff.request", params, {
       type: "handoff.request",
       requestId: nanoid(),

@@ -12,7 +12,7 @@ import type { Door } from "../auth/door.ts";
 import type { Identity } from "../auth/identity.ts";
 import type { TokenEnd, Watch } from "../auth/revocations.ts";
 import { BrowserError } from "../browser/browser.ts";
-import { NO_GRANT, OPEN_GRANT, reaches, type Caller, type Grant } from "../core/access.ts";
+import { countedAs, NO_GRANT, OPEN_GRANT, reaches, type Caller, type Grant } from "../core/access.ts";
 import type { ConnectionMeter } from "../limits/meter.ts";
 import type { Logger } from "../ops/log.ts";
 import type { Metrics } from "../ops/metrics.ts";
@@ -325,7 +325,8 @@ export class Session implements SocketHandler, Client, Caller {
 
   /** @throws BatonError `too_many` */
   #welcome(self: Self, session?: LinkSession): void {
-    this.#leave = this.context.door.limits.socket(this.address, self.name);
+    const grant = self.identity?.grant ?? OPEN_GRANT;
+    this.#leave = this.context.door.limits.socket(this.address, countedAs({ name: self.name, grant }));
     clearTimeout(this.#helloTimer);
     this.#self = self;
     const { name, role, clientId, identity } = self;

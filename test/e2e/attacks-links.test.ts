@@ -72,19 +72,32 @@ describe("a link", () => {
     expect(more.status, "a link makes no links").toBe(403);
   });
 
-  it("makes nobody of the people who have tokens of their own, unless who mints it may act for them", async () => {
+  it("makes nobody of the people who have tokens of their own, nor of another guest, unless who mints it may act for them", async () => {
     const gateway = await startTokenGateway();
     await gateway.make("box");
-    const mint = async (actFor: boolean): Promise<string> => {
+    const opened = async (actFor: boolean): Promise<string[]> => {
       const response = await gateway.http("/v1/sandboxes/box/links", {
         method: "POST",
         token: await token({ sub: "bob", act_for: actFor }),
         body: '{"access":"drive","subject":"ada"}',
         headers: { "content-type": "application/json" },
       });
-      return ((await response.json()) as { link: { subject: string } }).link.subject;
+      const link = linkTokenOf(((await response.json()) as { url: string }).url);
+      const names: string[] = [];
+      for (const _opener of ["one", "another"]) {
+        const client = await RawClient.open(gateway.url);
+        client.hello({ token: link });
+        names.push((await client.next("welcome")).name);
+      }
+      return names;
     };
-    expect([await mint(false), await mint(true)]).toEqual(["guest-ada", "ada"]);
+    const [one = "", another = ""] = await opened(false);
+    expect([one, another]).toEqual([
+      expect.stringMatching(/^guest-ada-[a-z2-9]{6}$/),
+      expect.stringMatching(/^guest-ada-[a-z2-9]{6}$/),
+    ]);
+    expect(one).not.toBe(another);
+    expect(await opened(true)).toEqual(["ada", "ada"]);
   });
 
   it("that is revoked ends the stay of everybody who came by it, on every node, and is not ended by guessing", async () => {

@@ -3,8 +3,10 @@ import { once } from "node:events";
 import { describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { CLOSE } from "../../protocol/errors.ts";
+import type { Problem } from "../../protocol/errors.ts";
 import { SUBPROTOCOL } from "../../protocol/version.ts";
 import { within } from "../support/inbox.ts";
+import { startGateway } from "../support/gateway.ts";
 import { RawClient } from "../support/raw-client.ts";
 import { refusedHandshake } from "../support/token-clients.ts";
 import { startTokenGateway } from "../support/token-gateway.ts";
@@ -153,5 +155,16 @@ describe("where a token may stand", () => {
       method: "DELETE",
     });
     expect(response.status).toBe(403);
+  });
+});
+
+describe("a gateway that asks nobody who they are", () => {
+  it.each(["x-forwarded-for", "forwarded"])("takes nobody whom a proxy brings (%s)", async (header) => {
+    const { url } = await startGateway();
+    const headers = { [header]: "203.0.113.5" };
+    const call = await fetch(`${url}/v1/sandboxes`, { headers });
+    expect([call.status, ((await call.json()) as Problem).code]).toEqual([403, "forbidden"]);
+    expect((await refusedHandshake(`${url}/v1/connect`, { headers })).code).toBe("forbidden");
+    expect((await fetch(`${url}/v1/sandboxes`)).status).toBe(200);
   });
 });

@@ -88,14 +88,14 @@ export async function openLink(
   body: { access: "watch" | "drive"; subject?: string; expiresInMs?: number; singleUse?: boolean },
 ): Promise<{ token: string; linkId: string; subject: string; linkToken: string }> {
   const response = await gateway.admin(`/v1/sandboxes/${sandboxId}/links`, { method: "POST", body });
-  const { link, url } = (await response.json()) as { link: { linkId: string; subject: string }; url: string };
+  const { link, url } = (await response.json()) as { link: { linkId: string }; url: string };
   const linkToken = linkTokenOf(url);
   const client = await RawClient.open(gateway.url);
   client.hello({ token: linkToken });
-  const { session } = await client.next("welcome");
+  const { session, name } = await client.next("welcome");
   await client.close();
   if (!session) throw new Error("a link's welcome must bring a session");
-  return { token: session.token, linkId: link.linkId, subject: link.subject, linkToken };
+  return { token: session.token, linkId: link.linkId, subject: name, linkToken };
 }
 
 export function linkTokenOf(url: string): string {

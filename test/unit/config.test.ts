@@ -66,9 +66,9 @@ const VARIABLES: Record<
   BATON_TRANSPORT: { good: [["ws", {}]], bad: ["wss", "http"] },
   BATON_PUBLIC_URL: {
     good: [
-      ["https://baton.example", { publicUrl: "https://baton.example" }],
-      ["https://baton.example//", { publicUrl: "https://baton.example" }],
-      ["http://10.0.0.1:7070/live/", { publicUrl: "http://10.0.0.1:7070/live" }],
+      ["http://localhost:8080", { publicUrl: "http://localhost:8080" }],
+      ["http://localhost:8080//", { publicUrl: "http://localhost:8080" }],
+      ["http://127.0.0.1:7070/live/", { publicUrl: "http://127.0.0.1:7070/live" }],
     ],
     bad: ["baton.example", "ftp://baton.example", "javascript:alert(1)", "/", " "],
   },
@@ -226,6 +226,12 @@ describe("tokens", () => {
       expect(linesOf({ BATON_HOST: host })[0]).toMatch(/^BATON_HOST=.*Set BATON_SECRET/);
     },
   );
+
+  it("without a secret no proxy may bring others", () => {
+    const proxied = { BATON_PUBLIC_URL: "https://baton.example" };
+    expect(linesOf(proxied)[0]).toMatch(/^BATON_PUBLIC_URL=.*Set BATON_SECRET/);
+    expect(readConfig({ ...proxied, BATON_SECRET: SECRET }).publicUrl).toBe("https://baton.example");
+  });
 
   it.each(["short", ",", `${SECRET},short`, " "])(
     "a bad secret is refused, and not repeated: %j",

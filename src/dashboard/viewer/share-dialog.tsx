@@ -15,8 +15,8 @@ const SPANS: readonly (readonly [label: string, spanMs: number])[] = [
   ["4 hours", 240 * MINUTE],
   ["24 hours", 1_440 * MINUTE],
 ];
-/** The gateway puts `guest-` before it, and takes 128 in all. */
-const MAX_GUEST_NAME_LENGTH = 120;
+/** As long as the gateway takes: it makes a name of a guest's of it. */
+const MAX_GUEST_NAME_LENGTH = 100;
 const COPIED_SHOWN_MS = 2_000;
 
 interface Made {
