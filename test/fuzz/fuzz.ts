@@ -29,8 +29,6 @@ const LANES = 5;
 const WARM_UP = 80;
 /** Heap that may come and go between two rounds: caches and compiled code. What leaks passes it in time. */
 const HEAP_SLACK_BYTES = 4 * 1024 * 1024;
-/** Longest that the event loop may stand still: beyond it one message holds up everybody. */
-const MAX_BLOCK_MS = 3_000;
 /** How long rooms, timers and sockets may take to go. */
 const QUIET_MS = 6_000;
 const LOOK_MS = 50;
@@ -206,8 +204,6 @@ class Fuzz {
     for (;;) {
       const measure = await stage.child.measure();
       if (!measure) throw new Violation(`the gateway died: ${stage.child.takeFaults().join("\n")}`);
-      if (measure.longestBlockMs > MAX_BLOCK_MS && start)
-        throw new Violation(`the gateway stood still for ${Math.round(measure.longestBlockMs)} ms`);
       const left = start && leftBehind(start, measure, stage.upstream.connections);
       if (left === undefined) {
         // Empty rooms have closed by themselves; now their sandboxes go, and what is measured is without them.

@@ -100,7 +100,15 @@ async function measure(): Promise<Measure> {
   };
 }
 
+/** Longest that the event loop may stand still: beyond it one message holds up everybody. */
+const MAX_BLOCK_MS = 3_000;
+
 process.on("message", (message: ToChild) => {
+  const blockedMs = delay.max / 1e6;
+  if (blockedMs > MAX_BLOCK_MS) {
+    tell({ kind: "fault", text: `nobody was answered for ${Math.round(blockedMs)} ms` });
+    delay.reset();
+  }
   // Behind what is under way in this turn: what it throws is told first.
   setImmediate(() => {
     void (message.ask === "measure" ? measure() : Promise.resolve(null)).then((value) =>
