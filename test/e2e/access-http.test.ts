@@ -1,21 +1,21 @@
 /** Every bearer × every HTTP call × own, other, missing sandbox × every kind of token, against `ACCESS`. */
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Problem } from "../../protocol/errors.ts";
-import { ACCESS, allowed, type Grant, type Operation } from "../../src/core/access.ts";
+import { ACCESS, allowed, type Operation } from "../../src/core/access.ts";
 import { routes } from "../../src/http/routes.ts";
 import {
   BEARERS,
   FLAWS,
+  PLACES,
   REASONS,
+  scopesOf,
+  standingOf,
   startTokenGateway,
   tokenOf,
   type Bearer,
+  type Place,
   type TokenGateway,
 } from "../support/token-gateway.ts";
-
-/** Sandboxes as the token sees them. `gone` is one that it reaches and that is not there. */
-const PLACES = ["own", "other", "gone"] as const;
-type Place = (typeof PLACES)[number];
 
 interface Call {
   readonly route: keyof typeof routes;
@@ -131,15 +131,7 @@ const CALLS: readonly Call[] = [
 const PUBLIC = ["health", "ready"];
 
 function expected(bearer: Bearer, call: Call, place: Place, everywhere: boolean): string {
-  const link = bearer === "drive link" ? "drive" : bearer === "watch link" ? "watch" : undefined;
-  const grant: Grant = { sandboxes: everywhere ? ["*"] : ["own"], actFor: false, ...(link && { link }) };
-  const role =
-    link === "drive"
-      ? "operator"
-      : link === "watch"
-        ? "viewer"
-        : (bearer as Exclude<Bearer, "drive link" | "watch link">);
-  if (!allowed({ role, grant }, call.operation)) return "forbidden";
+  if (!allowed(standingOf(bearer, everywhere ? ["*"] : ["own"]), call.operation)) return "forbidden";
   if (call.general) return "let in";
   if (place === "other" && !everywhere) return "forbidden";
   return place === "gone" && call.missing === undefined ? "sandbox_not_found" : "let in";
@@ -178,11 +170,7 @@ describe("every HTTP call", () => {
       let cells = 0;
       for (const call of CALLS) {
         for (const place of PLACES) {
-          const token = await tokenOf(
-            gateway,
-            bearer,
-            bearer.endsWith("link") ? [place === "gone" ? "gone" : "own"] : ["own", "gone"],
-          );
+          const token = await tokenOf(gateway, bearer, scopesOf(bearer, place));
           const { sub } = JSON.parse(Buffer.from(token.split(".")[1] ?? "", "base64url").toString()) as {
             sub: string;
           };

@@ -1,25 +1,25 @@
 /** Every bearer × every message × own, other, missing sandbox × every kind of token, against `ACCESS`; and the frames. */
-import { once } from "node:events";
 import { beforeAll, describe, expect, it } from "vitest";
-import { WebSocket } from "ws";
 import { CLOSE, type ErrorCode, type Problem } from "../../protocol/errors.ts";
 import { decodeFrame } from "../../protocol/frame.ts";
 import { UP_TYPES, type UpType } from "../../protocol/up.ts";
-import { ACCESS, allowed, type Grant, type Operation } from "../../src/core/access.ts";
-import { within } from "../support/inbox.ts";
+import { ACCESS, allowed, type Operation } from "../../src/core/access.ts";
 import { RawClient } from "../support/raw-client.ts";
+import { refusedHandshake } from "../support/token-clients.ts";
 import {
   BEARERS,
   FLAWS,
+  PLACES,
   REASONS,
+  scopesOf,
+  standingOf,
   startTokenGateway,
   tokenOf,
   type Bearer,
+  type Place,
   type TokenGateway,
 } from "../support/token-gateway.ts";
 
-const PLACES = ["own", "other", "gone"] as const;
-type Place = (typeof PLACES)[number];
 type Asked = Exclude<UpType, "hello" | "ping">;
 
 interface Message {
@@ -59,15 +59,8 @@ const MESSAGES: readonly Message[] = [
 /** Has no answer of its own; see the frames. */
 const UNANSWERED: readonly Asked[] = ["preview.ack"];
 
-function grantOf(bearer: Bearer): { role: Exclude<Bearer, "drive link" | "watch link">; grant: Grant } {
-  const grant: Grant = { sandboxes: ["own", "gone"], actFor: false };
-  if (bearer === "drive link") return { role: "operator", grant: { ...grant, link: "drive" } };
-  if (bearer === "watch link") return { role: "viewer", grant: { ...grant, link: "watch" } };
-  return { role: bearer, grant };
-}
-
 function expected(bearer: Bearer, message: Message, place: Place): string {
-  if (!allowed(grantOf(bearer), message.type)) return "forbidden";
+  if (!allowed(standingOf(bearer, ["own", "gone"]), message.type)) return "forbidden";
   if (message.general) return message.unless ?? "let in";
   if (place === "other") return "forbidden";
   return place === "gone" ? (message.missing ?? "let in") : "let in";
@@ -84,11 +77,6 @@ async function ask(
   const body = JSON.parse(JSON.stringify(fields ?? {}).replace('"me"', JSON.stringify(me))) as object;
   const answer = await client.call({ type, ...(!general && { sandboxId: place }), ...body });
   return answer.type === "error" && REFUSALS.includes(answer.code) ? answer.code : "let in";
-}
-
-function scopesOf(bearer: Bearer, place: Place): [string, ...string[]] {
-  if (!bearer.endsWith("link")) return ["own", "gone"];
-  return [place === "gone" ? "gone" : "own"];
 }
 
 describe("every message", () => {
@@ -108,7 +96,10 @@ describe("every message", () => {
         const client = await RawClient.open(gateway.url);
         client.hello({ token: await tokenOf(gateway, bearer, scopesOf(bearer, place)) });
         const { name, role } = await client.next("welcome");
-        expect([name.startsWith(bearer.replace(" ", "-")), role]).toEqual([true, grantOf(bearer).role]);
+        expect([name.startsWith(bearer.replace(" ", "-")), role]).toEqual([
+          true,
+          standingOf(bearer, ["own"]).role,
+        ]);
         for (const message of MESSAGES) {
           const seen = await ask(client, message, place, name);
           expect(seen, `${bearer}: ${message.type} of ${place}`).toBe(expected(bearer, message, place));
@@ -198,23 +189,8 @@ describe("frames", () => {
 });
 
 describe("the agent's CDP gate", () => {
-  const connect = async (
-    gateway: TokenGateway,
-    place: Place,
-    headers: Record<string, string>,
-  ): Promise<Problem> => {
-    const socket = new WebSocket(`${gateway.url.replace("http", "ws")}/v1/sandboxes/${place}/cdp`, {
-      headers,
-    });
-    socket.on("error", () => {});
-    const [, response] = (await within(once(socket, "unexpected-response"), "the refusal")) as [
-      unknown,
-      AsyncIterable<Buffer>,
-    ];
-    const chunks: Buffer[] = [];
-    for await (const chunk of response) chunks.push(chunk);
-    return JSON.parse(Buffer.concat(chunks).toString()) as Problem;
-  };
+  const connect = (gateway: TokenGateway, place: Place, headers: Record<string, string>): Promise<Problem> =>
+    refusedHandshake(`${gateway.url}/v1/sandboxes/${place}/cdp`, { headers });
   /** The fake browser is no CDP endpoint: who gets as far as to it was let in. */
   const LET_IN = "browser_unavailable";
   const operation: Operation = "cdp.connect";
@@ -224,7 +200,7 @@ describe("the agent's CDP gate", () => {
     await gateway.make("own", "other");
     for (const place of PLACES) {
       const token = await tokenOf(gateway, bearer, scopesOf(bearer, place));
-      const may = allowed(grantOf(bearer), operation) && place !== "other";
+      const may = allowed(standingOf(bearer, ["own", "gone"]), operation) && place !== "other";
       const there = place === "gone" ? "sandbox_not_found" : LET_IN;
       const { code } = await connect(gateway, place, { authorization: `Bearer ${token}` });
       expect(code, `${bearer}: ${place}`).toBe(may ? there : "forbidden");

@@ -1,6 +1,7 @@
 /** A gateway that asks for tokens, two tenants' sandboxes, and a bearer of every kind. */
 import { Role } from "../../protocol/sandbox.ts";
 import { FakeBrowserProvider } from "../../src/browser/fake.ts";
+import type { Caller, Grant } from "../../src/core/access.ts";
 import type { GatewayOptions } from "../../src/gateway.ts";
 import { NO_LIMITS } from "../../src/limits/settings.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
@@ -100,6 +101,24 @@ export async function openLink(
 
 export function linkTokenOf(url: string): string {
   return new URLSearchParams(new URL(url).hash.slice(1)).get("token") ?? "";
+}
+
+/** Sandboxes as a bearer's token sees them. `gone` is one that it reaches and that is not there. */
+export const PLACES = ["own", "other", "gone"] as const;
+export type Place = (typeof PLACES)[number];
+
+/** What the gateway should take a bearer for whose token reaches these sandboxes. */
+export function standingOf(bearer: Bearer, sandboxes: readonly string[]): Pick<Caller, "role" | "grant"> {
+  const grant: Grant = { sandboxes, actFor: false };
+  if (bearer === "drive link") return { role: "operator", grant: { ...grant, link: "drive" } };
+  if (bearer === "watch link") return { role: "viewer", grant: { ...grant, link: "watch" } };
+  return { role: bearer, grant };
+}
+
+/** What its token must name, to stand so before this sandbox: a link's reaches one. */
+export function scopesOf(bearer: Bearer, place: Place): [string, ...string[]] {
+  if (!bearer.endsWith("link")) return ["own", "gone"];
+  return [place === "gone" ? "gone" : "own"];
 }
 
 let serial = 0;
