@@ -18,7 +18,7 @@ import type { Rooms } from "../room/rooms.ts";
 import { toBatonError } from "../room/session.ts";
 import type { Store } from "../store/store.ts";
 import { bodyLimit } from "./body-limit.ts";
-import { addressOfRequest, callers, lifeOf, type CallersOptions, type Env } from "./callers.ts";
+import { addressOfRequest, callers, departure, lifeOf, type CallersOptions, type Env } from "./callers.ts";
 import { devtools } from "./devtools.ts";
 import { eventStream, STREAM_HEADERS } from "./event-stream.ts";
 import { guards, type GuardOptions } from "./guards.ts";
@@ -96,7 +96,7 @@ export function createApp(context: AppContext): OpenAPIHono<Env> {
     const { sandboxId = newId(caller.grant), browser = null, agentPolicy } = c.req.valid("json");
     authorize(caller, "sandbox.create", sandboxId);
     door.limits.kind(caller.name, "sandbox.create");
-    const sandbox = await rooms.create(sandboxId, browser, caller, c.req.raw.signal, agentPolicy);
+    const sandbox = await rooms.create(sandboxId, browser, caller, departure(c), agentPolicy);
     await door.did(caller, { action: "sandbox.create", sandboxId, epoch: sandbox.epoch });
     return c.json({ ok: true as const, sandbox, previewUrl: `${context.publicUrl()}/s/${sandboxId}` }, 200);
   });
@@ -297,7 +297,8 @@ function newId({ sandboxes }: Grant): string {
 
 /** Errors of the HTTP library in our words. */
 function httpError(error: Error): BatonError {
-  if (error instanceof HTTPException && error.status === 400) {
+  // 415: a body that says it is something else, and is empty.
+  if (error instanceof HTTPException && (error.status === 400 || error.status === 415)) {
     return notJson(error);
   }
   return toBatonError(error);

@@ -57,18 +57,33 @@ export function callers({ door }: CallersOptions): MiddlewareHandler<Env> {
  */
 export function lifeOf(c: Context<Env>, { auth, limits }: Door): { signal: AbortSignal; done: () => void } {
   const leave = limits.wait(countedAs(c.get("caller")));
-  const request = c.req.raw.signal;
-  const identity = c.get("identity");
-  if (!auth || !identity) return { signal: request, done: leave };
   const ending = new AbortController();
-  const watch = auth.watch(identity, (how) =>
-    ending.abort(unauthorized(how === "token_expired" ? "expired" : "revoked")),
-  );
+  const departed = departure(c);
+  const left = (): void => ending.abort(departed.reason);
+  departed.addEventListener("abort", left, { once: true });
+  const identity = c.get("identity");
+  const watch =
+    identity &&
+    auth?.watch(identity, (how) =>
+      ending.abort(unauthorized(how === "token_expired" ? "expired" : "revoked")),
+    );
   const done = (): void => {
-    watch.stop();
+    departed.removeEventListener("abort", left);
+    watch?.stop();
     leave();
   };
-  return { signal: AbortSignal.any([request, ending.signal]), done };
+  if (departed.aborted) left();
+  return { signal: ending.signal, done };
+}
+
+/** Aborts when nobody waits for the answer, with an `Error`: the server's own reason is none, and gets past `onError`. */
+export function departure(c: Context<Env>): AbortSignal {
+  const { signal } = c.req.raw;
+  const leaving = new AbortController();
+  const leave = (): void => leaving.abort(new Error("the client has left"));
+  if (signal.aborted) leave();
+  else signal.addEventListener("abort", leave, { once: true });
+  return leaving.signal;
 }
 
 function forwardedOf(c: Context<Env>): Readonly<Record<string, string | undefined>> {

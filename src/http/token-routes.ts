@@ -79,17 +79,19 @@ export function tokenRoutes(app: OpenAPIHono<Env>, { store, door, publicUrl }: T
     // Before it is read: the export shows itself, and an unreachable store is an error and not half a file.
     await door.did(caller, { action: "audit.read", detail: { since } });
     const { seq } = await store.auditHead();
-    const { signal, done } = lifeOf(c, door);
     const lines = exportLines(store, since, Math.min(limit, Math.max(0, seq - since)));
-    return new Response(textStream(lines, signal, done), { headers }) as never;
+    return new Response(
+      textStream(lines, lifeOf(c, door), () => c.req.raw.signal.aborted),
+      { headers },
+    ) as never;
   });
 }
 
 /** Reads on only while somebody takes what was read: an export is as long as the log. */
 function textStream(
   lines: AsyncGenerator<string, void, undefined>,
-  signal: AbortSignal,
-  done: () => void,
+  { signal, done }: ReturnType<typeof lifeOf>,
+  gone: () => boolean,
 ): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   return new ReadableStream<Uint8Array>({
@@ -101,9 +103,10 @@ function textStream(
         if (isOver) controller.close();
         done();
       } catch (error) {
+        done();
+        if (gone()) return controller.close();
         // Cut in the middle: the reader sees an export that did not end, and not one that is short.
         controller.error(error);
-        done();
       }
     },
     cancel: async () => {

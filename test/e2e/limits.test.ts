@@ -1,133 +1,27 @@
-/** Each limit at its door: what is too much is refused, says until when, and is then done as if nothing had been. */
-import { once } from "node:events";
-import type { IncomingMessage } from "node:http";
-import { describe, expect, it, onTestFinished, vi } from "vitest";
-import { WebSocket, WebSocketServer, type ClientOptions } from "ws";
-import type { AddressInfo } from "node:net";
-import type { AttachOptions } from "../../src/browser/browser.ts";
-import { FakeBrowserProvider } from "../../src/browser/fake.ts";
-import type { FakeBrowserLink } from "../../src/browser/fake-link.ts";
-import { CLOSE, type Problem } from "../../protocol/errors.ts";
-import type { GatewayOptions } from "../../src/gateway.ts";
-import { parseTrusted } from "../../src/limits/client-address.ts";
-import { Limits } from "../../src/limits/limits.ts";
+/** Each rate at its door: what is too much is refused, says until when, and is then done as if nothing had been. */
+import { describe, expect, it, onTestFinished } from "vitest";
+import { CLOSE } from "../../protocol/errors.ts";
 import { DEFAULT_LIMITS, type LimitSettings } from "../../src/limits/settings.ts";
 import { startGateway } from "../support/gateway.ts";
-import { WAIT_MS, within } from "../support/inbox.ts";
-import { RawClient, type Failure } from "../support/raw-client.ts";
+import { RawClient } from "../support/raw-client.ts";
 import { stillClock } from "../support/still-clock.ts";
-import { TcpPeer } from "../support/tcp-peer.ts";
-import { startTokenGateway, type TokenGateway } from "../support/token-gateway.ts";
+import { type TokenGateway } from "../support/token-gateway.ts";
 import { token } from "../support/tokens.ts";
-
-/** The number in the tests: so many at once, and then one each five seconds. */
-const TWELVE = 12;
-const EACH_MS = 5_000;
-
-interface Refusal {
-  readonly code: string;
-  readonly limit: unknown;
-  readonly retryAfterMs: unknown;
-}
-const rateLimited = (limit: string, retryAfterMs = EACH_MS): Refusal => ({
-  code: "rate_limited",
-  limit,
-  retryAfterMs,
-});
-const tooMany = (limit: string): Refusal => ({ code: "too_many", limit, retryAfterMs: 5_000 });
-
-async function limited(
-  limits: Partial<LimitSettings>,
-  options: Partial<GatewayOptions> = {},
-): Promise<TokenGateway> {
-  return startTokenGateway({ limits: { ...DEFAULT_LIMITS, ...limits }, ...options });
-}
-
-const trusting = (text: string): Pick<GatewayOptions, "trustedProxies"> => ({
-  trustedProxies: parseTrusted(text).trusted,
-});
-
-/** What an HTTP refusal says; its status and headers are checked here. */
-async function refusalOf(response: Response): Promise<Refusal> {
-  const problem = (await response.json()) as Problem;
-  const { code, status, retryable, details } = problem;
-  const retryAfterMs = Number(details?.["retryAfterMs"]);
-  expect([response.status, status, retryable], JSON.stringify(problem)).toEqual([429, 429, true]);
-  expect(response.headers.get("content-type")).toBe("application/problem+json");
-  expect(response.headers.get("retry-after")).toBe(String(Math.ceil(retryAfterMs / 1_000)));
-  return { code, limit: details?.["limit"], retryAfterMs };
-}
-
-function failureOf({ code, retryable, details }: Failure): Refusal {
-  expect(retryable).toBe(true);
-  return { code, limit: details?.["limit"], retryAfterMs: details?.["retryAfterMs"] };
-}
-
-/** A greeted client, or how its `hello` was refused. */
-async function greet(
-  { url }: { readonly url: string },
-  bearer: string,
-  options: ClientOptions = {},
-): Promise<RawClient | Refusal> {
-  const client = await RawClient.open(url, options);
-  onTestFinished(() => client.socket.terminate());
-  client.hello({ token: bearer });
-  const welcome = await client.next("welcome").catch(() => undefined);
-  if (welcome) return client;
-  expect((await client.closing()).code).toBe(CLOSE.rate_limited.code);
-  const [first] = client.received;
-  if (first?.type !== "error") throw new Error(`hello was answered by ${JSON.stringify(first)}`);
-  return failureOf(first);
-}
-
-async function greeted(...args: Parameters<typeof greet>): Promise<RawClient> {
-  const client = await greet(...args);
-  if (client instanceof RawClient) return client;
-  throw new Error(`hello was refused: ${JSON.stringify(client)}`);
-}
-
-/** The status of a handshake's answer, 101 when it is open. */
-async function shake(
-  url: string,
-  options: ClientOptions = {},
-): Promise<{ status: number; refusal?: Refusal }> {
-  const socket = new WebSocket(url.replace(/^http/, "ws"), [], options);
-  onTestFinished(() => socket.terminate());
-  socket.on("error", () => {});
-  const opened = once(socket, "open").then(() => ({ status: 101 }));
-  const refused = once(socket, "unexpected-response").then(async ([, answer]) => {
-    const { statusCode: status = 0, headers } = answer as IncomingMessage;
-    const chunks: Buffer[] = [];
-    for await (const chunk of answer as AsyncIterable<Buffer>) chunks.push(chunk);
-    const init = { status, headers: headers as Record<string, string> };
-    const response = new Response(Buffer.concat(chunks), init);
-    return status === 429 ? { status, refusal: await refusalOf(response) } : { status };
-  });
-  return within(Promise.race([opened, refused]), "the answer to the handshake");
-}
-
-/** Repeats what no event announces until it is as it should be: each time is a round trip to the gateway. */
-async function eventually<T>(what: string, attempt: () => Promise<T | undefined>): Promise<T> {
-  const late = AbortSignal.timeout(WAIT_MS);
-  while (!late.aborted) {
-    const result = await attempt();
-    if (result !== undefined) return result;
-  }
-  throw new Error(`${what} did not happen in ${WAIT_MS} ms`);
-}
-
-const post = (body: object, bearer: string): RequestInit & { token: string } => ({
-  method: "POST",
-  token: bearer,
-  body: JSON.stringify(body),
-  headers: { "content-type": "application/json" },
-});
-
-async function ok(answer: Promise<Response>): Promise<void> {
-  const response = await answer;
-  const text = await response.text();
-  if (!response.ok) throw new Error(text);
-}
+import {
+  TWELVE,
+  EACH_MS,
+  rateLimited,
+  tooMany,
+  limited,
+  trusting,
+  refusalOf,
+  failureOf,
+  greet,
+  greeted,
+  shake,
+  post,
+  ok,
+} from "../support/limited.ts";
 
 describe("a limit of what is asked over HTTP", () => {
   /** Does it for the nth time. */
@@ -361,122 +255,6 @@ describe("a limit of one socket", () => {
   });
 });
 
-/** The fake browser, but agents' connections lead to this address. */
-class BrowserAt extends FakeBrowserProvider {
-  readonly #endpoint: string;
-  constructor(endpoint: string) {
-    super();
-    this.#endpoint = endpoint;
-  }
-  override attach(options: AttachOptions): FakeBrowserLink {
-    return Object.defineProperty(super.attach(options), "endpoint", { get: () => this.#endpoint });
-  }
-}
-
-describe("a limit of open sockets", () => {
-  it("socketsPerSubject is free again when one is closed, or cut", async () => {
-    const gateway = await limited({ socketsPerSubject: 2 });
-    const bearer = await token({ sub: "ada" });
-    const first = await greeted(gateway, bearer);
-    const second = await greeted(gateway, bearer);
-    for (let time = 0; time < 3; time += 1)
-      expect(await greet(gateway, bearer)).toEqual(tooMany("sockets_per_subject"));
-    await greeted(gateway, await token({ sub: "ben" }));
-    await first.ping();
-    const again = (): Promise<RawClient> =>
-      eventually("a socket that is free", async () => {
-        const client = await greet(gateway, bearer);
-        return client instanceof RawClient ? client : undefined;
-      });
-    await first.close();
-    await again();
-    second.socket.terminate();
-    await again();
-    expect(await greet(gateway, bearer)).toEqual(tooMany("sockets_per_subject"));
-  });
-
-  it("socketsPerAddress holds whatever their subjects are", async () => {
-    const gateway = await limited({ socketsPerAddress: 2 });
-    const bearers = await Promise.all(["a", "b", "c"].map((sub) => token({ sub })));
-    const [first] = [await greeted(gateway, bearers[0] ?? ""), await greeted(gateway, bearers[1] ?? "")];
-    expect(await greet(gateway, bearers[2] ?? "")).toEqual(tooMany("sockets_per_address"));
-    first.socket.terminate();
-    await eventually("a socket that is free", async () => {
-      const client = await greet(gateway, bearers[2] ?? "");
-      return client instanceof RawClient ? client : undefined;
-    });
-  });
-
-  it("are free again when the token ends while the socket is open", async () => {
-    const gateway = await limited({ socketsPerSubject: 1 });
-    const bearer = await token({ sub: "ada", jti: "ends" });
-    const client = await greeted(gateway, bearer);
-    await gateway.revoke("ends");
-    expect((await client.closing()).code).toBe(CLOSE.token_revoked.code);
-    await greeted(gateway, await token({ sub: "ada" }));
-  });
-
-  it("count agents' CDP connections, open ones and none that failed", async () => {
-    const browser = new WebSocketServer({ port: 0, host: "127.0.0.1" });
-    await once(browser, "listening");
-    onTestFinished(() => browser.close());
-    const browsers = new BrowserAt(
-      `ws://127.0.0.1:${(browser.address() as AddressInfo).port}/devtools/browser/b`,
-    );
-    const gateway = await limited({ socketsPerSubject: 1 }, { browsers });
-    await gateway.make("box");
-    await ok(gateway.http("/v1/sandboxes", post({ sandboxId: "none" }, await token({ role: "admin" }))));
-    const bearer = await token({ sub: "bot", role: "agent" });
-    const options = { headers: { authorization: `Bearer ${bearer}` } };
-    const cdp = (id: string) => shake(`${gateway.url}/v1/sandboxes/${id}/cdp`, options);
-    for (let time = 0; time < 3; time += 1) expect((await cdp("none")).status).toBe(503);
-    const socket = new WebSocket(`${gateway.url.replace("http", "ws")}/v1/sandboxes/box/cdp`, options);
-    onTestFinished(() => socket.terminate());
-    await within(once(socket, "open"), "the CDP connection");
-    expect((await cdp("box")).refusal).toEqual(tooMany("sockets_per_subject"));
-    expect(await greet(gateway, bearer)).toEqual(tooMany("sockets_per_subject"));
-    socket.terminate();
-    await eventually("a socket that is free", async () => {
-      const client = await greet(gateway, bearer);
-      return client instanceof RawClient ? client : undefined;
-    });
-  });
-
-  it("connectionsPerAddress drops connections before a byte is read of them", async () => {
-    const gateway = await limited({ connectionsPerAddress: 2 });
-    const port = Number(new URL(gateway.url).port);
-    const path = "/v1/connect";
-    const first = await TcpPeer.upgrade(port, { path });
-    const second = await TcpPeer.upgrade(port, { path });
-    onTestFinished(() => second.destroy());
-    expect([first.status, second.status]).toEqual([101, 101]);
-    for (let time = 0; time < 3; time += 1) {
-      const socket = await TcpPeer.connect(port);
-      const bytes: Buffer[] = [];
-      socket.on("data", (chunk: Buffer) => bytes.push(chunk));
-      await within(once(socket, "end"), "the end of the connection");
-      socket.destroy();
-      expect(bytes).toEqual([]);
-    }
-    first.destroy();
-    await eventually("a connection that is free", async () => {
-      const { socket } = new RawClient(gateway.url);
-      onTestFinished(() => socket.terminate());
-      // Or dropped before it is answered.
-      const opened = once(socket, "open").then(
-        () => true,
-        () => undefined,
-      );
-      return within(opened, "the end of the handshake");
-    });
-  });
-
-  it("connectionsPerAddress leaves alone the proxies that are trusted", async () => {
-    const gateway = await limited({ connectionsPerAddress: 1 }, trusting("127.0.0.1"));
-    for (let time = 0; time < 3; time += 1) await greeted(gateway, await token());
-  });
-});
-
 describe("a limit of handshakes", () => {
   it("handshakesPerMinute holds an address, for sockets and CDP alike", async () => {
     const skip = stillClock();
@@ -508,109 +286,6 @@ describe("a limit of handshakes", () => {
     expect((await cdp("other")).status).toBe(404);
     skip(EACH_MS);
     expect((await cdp("bot")).status).toBe(404);
-  });
-});
-
-describe("a limit of calls that wait", () => {
-  const STREAM = { accept: "text/event-stream" };
-
-  /** Resolves when the next call begins to wait. */
-  function waitBegins(): Promise<void> {
-    return new Promise((resolve) => {
-      vi.spyOn(Limits.prototype, "wait").mockImplementationOnce(function (this: Limits, subject) {
-        resolve();
-        return this.wait(subject);
-      });
-    });
-  }
-
-  async function waiting(options: Partial<LimitSettings> = {}) {
-    const gateway = await limited({ waitsPerSubject: 1, ...options });
-    await gateway.make("box");
-    const bearer = await token({ sub: "ada" });
-    const agent = await greeted(gateway, await token({ sub: "bot", role: "agent" }));
-    const stream = (sub?: string, signal?: AbortSignal): Promise<Response> =>
-      (sub === undefined ? Promise.resolve(bearer) : token({ sub })).then((token) =>
-        gateway.http("/v1/sandboxes/box/events", { token, headers: STREAM, ...(signal && { signal }) }),
-      );
-    /** Whether one more may wait; it does not go on to. */
-    const free = async (): Promise<true | undefined> => {
-      const ending = new AbortController();
-      const response = await stream(undefined, ending.signal);
-      if (response.status === 200) {
-        ending.abort();
-        return true;
-      }
-      expect(await refusalOf(response)).toEqual(tooMany("waits_per_subject"));
-      return undefined;
-    };
-    return { gateway, bearer, agent, stream, free };
-  }
-
-  it("holds a subject, streams and long polls alike, until the stream is over", async () => {
-    const { gateway, bearer, stream, free } = await waiting();
-    const ending = new AbortController();
-    expect((await stream(undefined, ending.signal)).status).toBe(200);
-    expect(await refusalOf(await stream())).toEqual(tooMany("waits_per_subject"));
-    for (const path of ["/v1/sandboxes/box/handoff?wait=60"])
-      expect(await refusalOf(await gateway.http(path, { token: bearer }))).toEqual(
-        tooMany("waits_per_subject"),
-      );
-    // What does not wait is answered, and so is another subject.
-    await ok(gateway.http("/v1/sandboxes/box/handoff", { token: bearer }));
-    await ok(gateway.http("/v1/sandboxes/box/events", { token: bearer }));
-    const other = new AbortController();
-    expect((await stream("ben", other.signal)).status).toBe(200);
-    other.abort();
-    ending.abort();
-    await eventually("a wait that is free", free);
-  });
-
-  it("ends with the sandbox", async () => {
-    const { gateway, stream, free } = await waiting();
-    const gone = await stream();
-    await gateway.admin("/v1/sandboxes/box", { method: "DELETE" });
-    await within(gone.text(), "the end of the stream");
-    await gateway.make("box");
-    await eventually("a wait that is free", free);
-  });
-
-  it("ends with the answer of a long poll, and with a connection that is cut", async () => {
-    const { gateway, bearer, agent, free } = await waiting();
-    await agent.done("result", { type: "handoff.request", sandboxId: "box", reason: "mfa", message: "m" });
-    const first = waitBegins();
-    const poll = gateway.http("/v1/sandboxes/box/handoff?wait=60", { token: bearer });
-    await first;
-    expect(await free()).toBeUndefined();
-    await agent.done("result", { type: "handoff.cancel", sandboxId: "box" });
-    expect((await poll).status).toBe(200);
-    await eventually("a wait that is free", free);
-
-    await agent.done("result", { type: "handoff.request", sandboxId: "box", reason: "mfa", message: "m" });
-    const socket = await TcpPeer.connect(Number(new URL(gateway.url).port));
-    const second = waitBegins();
-    socket.write(
-      `GET /v1/sandboxes/box/handoff?wait=60 HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer ${bearer}\r\n\r\n`,
-    );
-    await second;
-    expect(await free()).toBeUndefined();
-    socket.destroy();
-    await eventually("a wait that is free", free);
-  });
-
-  it("is not used up by what fails, or by who asks for the head alone", async () => {
-    const { gateway, bearer, free } = await waiting();
-    const root = await token({ sub: "ada", role: "admin" });
-    const paths = ["/v1/audit", "/v1/sandboxes/box/events", "/v1/sandboxes/box/handoff?wait=1"];
-    for (let time = 0; time < 3; time += 1) {
-      await gateway.http("/v1/sandboxes/none/events", { token: bearer, headers: STREAM });
-      await gateway.http("/v1/sandboxes/none/handoff?wait=60", { token: bearer });
-      for (const path of paths) {
-        const response = await gateway.http(path, { method: "HEAD", token: root, headers: STREAM });
-        expect(response.status, path).toBe(200);
-      }
-    }
-    expect(await free()).toBe(true);
   });
 });
 

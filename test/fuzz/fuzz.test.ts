@@ -1,6 +1,6 @@
 /**
- * 100,000 messages of all kinds at a gateway in a process of its own, from a fixed seed and from one of the day. What
- * must hold is in the parts; `npm run test:fuzz` goes on with millions.
+ * 100,000 messages of all kinds at a gateway in a process of its own, from fixed seeds: what they find is found by
+ * whoever changed something. What must hold is in the parts; `npm run test:fuzz` goes on with millions, of other seeds.
  */
 import { describe, expect, it } from "vitest";
 import { fuzz, PART_NAMES, type FuzzReport } from "./fuzz.ts";
@@ -66,11 +66,9 @@ describe("a gateway that is sent anything", () => {
   );
 
   it(
-    "holds as well where tokens are asked for: another seed every time",
+    "holds as well where tokens are asked for",
     async () => {
-      const seed = Date.now() % 1_000_000_000;
-      console.log(`fuzz seed ${seed}`);
-      expectHeld(await fuzz({ seed, messages: MESSAGES * 0.2, mode: "tokens" }), "tokens");
+      expectHeld(await fuzz({ seed: FIXED_SEED + 1, messages: MESSAGES * 0.2, mode: "tokens" }), "tokens");
     },
     TEST_MS,
   );

@@ -1,6 +1,5 @@
 /** Several clients on sockets, with whatever they send: the messages of the protocol and all that comes near. */
 import * as fc from "fast-check";
-import { DownMessage } from "../../protocol/down.ts";
 import type { Sandbox } from "../../protocol/sandbox.ts";
 import type { Part } from "./part.ts";
 import { noFacts, resolveText, sandboxIdOf, type Facts } from "./script.ts";
@@ -175,6 +174,3 @@ function canonical(value: object): string {
       : field,
   );
 }
-
-/** Types of messages that come down, so that a report can say which were never seen. */
-export const DOWN_TYPES: readonly string[] = DownMessage.options.map((option) => option.shape.type.value);
