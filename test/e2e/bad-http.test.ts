@@ -150,6 +150,7 @@ const BODIES: Case[] = [
     "application/xml",
   ].flatMap((type): Case[] => [
     [`a request as ${type}`, HANDOFF, post(REQUEST, { "content-type": type }), "invalid_json"],
+    [`nothing, as ${type}`, HANDOFF, { method: "POST", headers: { "content-type": type } }, "invalid_json"],
     [
       `a sandbox as ${type}`,
       "/v1/sandboxes",
