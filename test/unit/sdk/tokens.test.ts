@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
 import { BatonError, CLOSE } from "../../../protocol/errors.ts";
-import type { Grant } from "../../../src/sdk/api.ts";
 import { connect as connectAnywhere } from "../../../src/sdk/client.ts";
 import { Credentials } from "../../../src/sdk/credentials.ts";
 import { prolongAfterMs } from "../../../src/sdk/token-keeper.ts";
 import { drivenBy, eventOf, recorder, resultOf, sandboxOf } from "./fixtures.ts";
-import { type Peer, ScriptedGateway } from "./scripted-gateway.ts";
+import { ScriptedGateway } from "./scripted-gateway.ts";
+import { grantFor, greet, HOUR, requestsTo, WELCOME } from "./token-fixtures.ts";
 
 const TOKEN = "aaaa.first.0001";
 const SECOND = "aaaa.second.0002";
@@ -19,26 +19,6 @@ beforeEach(async () => {
   gateway.greets = false;
 });
 afterEach(() => gateway.stop());
-
-function grantFor(leftMs: number, over: Partial<Grant> = {}): Grant {
-  return { sandboxes: ["*"], actFor: false, expiresAt: Date.now() + leftMs, ...over };
-}
-const HOUR = 3_600_000;
-const WELCOME = {
-  type: "welcome",
-  version: 1,
-  connectionId: "c",
-  clientId: "c",
-  name: "Ada",
-  role: "operator",
-  serverTime: 0,
-  heartbeatMs: 1,
-  maxMessageBytes: 1,
-} as const;
-
-function greet(peer: Peer, grant: Grant = grantFor(HOUR)): void {
-  peer.welcome({ name: "Ada", role: "operator", grant });
-}
 
 describe("a token", () => {
   it("goes into the hello, nowhere else, and without a role or a name of the client's own", async () => {
@@ -202,7 +182,7 @@ describe("a token function", () => {
     peer.send({ type: "auth.updated", id: refresh.id, expiresAt });
     while (client.grant?.expiresAt !== expiresAt) await changed.next();
     expect(gateway.hellos).toHaveLength(1);
-    const seen = requests();
+    const seen = requestsTo(gateway);
     await client.removeSandbox("box");
     expect(seen[0]?.authorization).toBe(`Bearer ${SECOND}`);
   });
@@ -238,7 +218,7 @@ describe("a link's session", () => {
     expect(gateway.hellos.map(({ token }) => token)).toEqual([TOKEN, SESSION]);
     second.welcome({ name: "guest", role: "operator", grant: byLink(HOUR) });
     await client.ready();
-    const seen = requests();
+    const seen = requestsTo(gateway);
     await client.removeSandbox("box");
     expect(seen[0]?.authorization).toBe(`Bearer ${SESSION}`);
     second.socket.close(CLOSE.token_expired.code);
@@ -408,38 +388,9 @@ describe("what a token does not reach", () => {
   });
 });
 
-interface Asked {
-  readonly method: string | undefined;
-  readonly path: string | undefined;
-  readonly authorization: string | undefined;
-  readonly stated: readonly string[];
-  readonly body: unknown;
-}
-
-/** Answers every HTTP request with `answer`; returns what was asked. */
-function requests(answer?: unknown): Asked[] {
-  const seen: Asked[] = [];
-  gateway.onRequest((request, response) => {
-    let text = "";
-    request.on("data", (part) => (text += String(part)));
-    request.on("end", () => {
-      seen.push({
-        method: request.method,
-        path: request.url,
-        authorization: request.headers.authorization,
-        stated: Object.keys(request.headers).filter((name) => name.startsWith("x-baton")),
-        body: text === "" ? undefined : JSON.parse(text),
-      });
-      response.writeHead(200, { "content-type": "application/json" });
-      response.end(answer === undefined ? undefined : JSON.stringify(answer));
-    });
-  });
-  return seen;
-}
-
 describe("HTTP calls", () => {
   it("carry the token in the header, and no role or name beside it", async () => {
-    const seen = requests();
+    const seen = requestsTo(gateway);
     await gateway.client({ token: TOKEN }).removeSandbox("box");
     await gateway.client({ token: () => SECOND }).removeSandbox("box");
     expect(seen).toEqual([
@@ -470,7 +421,7 @@ describe("HTTP calls", () => {
       expiresAt: 5,
     };
     const url = `http://gateway/s/box#token=${SESSION}`;
-    const seen = requests({ ok: true, link, url });
+    const seen = requestsTo(gateway, { ok: true, link, url });
     const client = gateway.client({ token: TOKEN });
     const box = client.sandbox("box");
     await expect(box.createLink({ access: "drive", singleUse: true, expiresInMs: 60_000 })).resolves.toEqual({
