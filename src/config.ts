@@ -84,6 +84,8 @@ const Environment = z.object({
         .max(8, "it holds more than 8 secrets"),
     )
     .optional(),
+  // Read before this: see `secret-file.ts`.
+  BATON_SECRET_FILE: z.string().optional(),
   BATON_PUBLIC_KEYS: z.string().optional(),
   BATON_JWKS_URL: z
     .url({ protocol: /^https?$/ })

@@ -145,7 +145,13 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
     settings: options.limits ?? (auth ? DEFAULT_LIMITS : NO_LIMITS),
     ...(trustedProxies && { exempt: trustedProxies }),
   });
-  const door = new Door({ limits, audit, ...(auth && { auth }), ...(trustedProxies && { trustedProxies }) });
+  const door = new Door({
+    limits,
+    audit,
+    log,
+    ...(auth && { auth }),
+    ...(trustedProxies && { trustedProxies }),
+  });
   const rooms = new Rooms({ store, browsers, settings, metrics, log, audit, nodeId, nodes });
   const sessions = new Set<Session>();
   const pulse = new Pulse({

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The `baton` command: environment and signals in, a running gateway out. The only file that touches `process`. */
-import { createReadStream } from "node:fs";
+import { createReadStream, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { VERIFY_USAGE, verifyCommand } from "./audit/verify-command.ts";
@@ -9,6 +9,7 @@ import { ConfigError, readConfig } from "./config.ts";
 import type { DemoTokens } from "../examples/login-handoff/demo.ts";
 import { createGateway, type Gateway } from "./gateway.ts";
 import { createLogger } from "./ops/log.ts";
+import { withSecretFile } from "./secret-file.ts";
 import { openStore } from "./stores.ts";
 
 const USAGE = `baton: lets a person take over an agent's browser and hand it back
@@ -29,7 +30,7 @@ async function main(): Promise<void> {
   const [command, ...rest] = process.argv.slice(2);
   if (command === "token") {
     if (rest.includes("--help")) return void process.stdout.write(TOKEN_USAGE);
-    process.stdout.write(`${await tokenCommand(rest, readConfig(process.env).auth)}\n`);
+    process.stdout.write(`${await tokenCommand(rest, readConfig(environment()).auth)}\n`);
     return;
   }
   if (command === "audit") {
@@ -48,6 +49,10 @@ async function main(): Promise<void> {
   await serve();
 }
 
+function environment(): ReturnType<typeof withSecretFile> {
+  return withSecretFile(process.env, (path) => readFileSync(path, "utf8"));
+}
+
 async function serve(): Promise<void> {
   const args = parseArgs({ options: { demo: { type: "boolean" }, help: { type: "boolean", short: "h" } } });
   if (args.values.help) {
@@ -55,7 +60,7 @@ async function serve(): Promise<void> {
     return;
   }
   const demoWanted = args.values.demo === true;
-  const config = readConfig({ ...process.env, ...(demoWanted && { BATON_DEMO: "1" }) });
+  const config = readConfig({ ...environment(), ...(demoWanted && { BATON_DEMO: "1" }) });
   const log = createLogger({ level: config.logLevel, pretty: process.stdout.isTTY });
   const store = await openStore(config, log);
   const gateway = createGateway({

@@ -7,6 +7,7 @@ import type { AuditEntry } from "../audit/entry.ts";
 import type { Caller, Operation } from "../core/access.ts";
 import { AddressSet, clientAddress } from "../limits/client-address.ts";
 import type { Limits } from "../limits/limits.ts";
+import type { Logger } from "../ops/log.ts";
 import type { Auth, Claim, Greeting } from "./auth.ts";
 import type { Identity } from "./identity.ts";
 
@@ -22,6 +23,7 @@ export interface DoorOptions {
   readonly limits: Limits;
   readonly audit: AuditSink;
   readonly trustedProxies?: AddressSet;
+  readonly log: Pick<Logger, "warn">;
 }
 
 /** What is known of a request before it is read. */
@@ -41,13 +43,16 @@ export class Door {
   readonly limits: Limits;
   readonly #audit: AuditSink;
   readonly #trusted: AddressSet;
+  readonly #log: Pick<Logger, "warn">;
+  #warned = false;
   /** Strangers' refusals, which anybody can cause, take no room from those of callers with a token. */
   readonly #strangers = new RefusalsRecorded();
   readonly #known = new RefusalsRecorded();
   /** An error passes several places on its way out, which need not know of each other. */
   readonly #recorded = new WeakSet<BatonError>();
 
-  constructor({ auth, limits, audit, trustedProxies = new AddressSet() }: DoorOptions) {
+  constructor({ auth, limits, audit, log, trustedProxies = new AddressSet() }: DoorOptions) {
+    this.#log = log;
     this.auth = auth;
     this.limits = limits;
     this.#audit = audit;
@@ -68,6 +73,14 @@ export class Door {
 
   /** Where it really comes from, as far as trusted proxies say. */
   addressOf({ remoteAddress, headers }: Knock): string {
+    if (!this.#warned && headers["x-forwarded-for"] !== undefined && !this.#trusted.has(remoteAddress)) {
+      this.#warned = true;
+      // Said once: it may be a stranger's invention as well, who must not fill the log with it.
+      this.#log.warn(
+        { remoteAddress },
+        "a request names the client that it came from, and its sender is no proxy of BATON_TRUSTED_PROXIES: all who come through it count as one address",
+      );
+    }
     return clientAddress(remoteAddress, headers, this.#trusted);
   }
 

@@ -15,13 +15,13 @@ import { chromiumProvider } from "../../src/browser/chromium.ts";
 import { DEBUGGING_PORTS } from "../../src/browser/filtering-proxy.ts";
 import { Limits } from "../../src/limits/limits.ts";
 import { DEFAULT_LIMITS, NO_LIMITS } from "../../src/limits/settings.ts";
-import { silentLogger } from "../../src/ops/log.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
 import { BatonError } from "../../protocol/errors.ts";
 import { targetPolicy } from "../../src/targets/policy.ts";
 import { chromiumPath } from "../support/browser.ts";
 import { within } from "../support/inbox.ts";
 import { RawCdp } from "../support/raw-cdp.ts";
+import { silentLogger } from "../../src/ops/log.ts";
 import { RawClient } from "../support/raw-client.ts";
 import { openLink, startTokenGateway, type TokenGateway } from "../support/token-gateway.ts";
 import { keyPair, SECRET, token } from "../support/tokens.ts";
@@ -183,7 +183,7 @@ describe("a stranger without a token", () => {
   it("leaves room in the record for what others were refused", async () => {
     const entries: AuditEntry[] = [];
     const audit = { record: async (entry: AuditEntry) => void entries.push(entry) };
-    const door = new Door({ limits: new Limits({ settings: NO_LIMITS }), audit });
+    const door = new Door({ limits: new Limits({ settings: NO_LIMITS }), audit, log: silentLogger });
     const no = (): BatonError => new BatonError("forbidden", "no");
     for (let index = 0; index < 1_000; index += 1) door.refused({ address: "192.0.2.1" }, "connect", no());
     const mallory = { name: "mallory", role: "viewer", address: "192.0.2.2" } as const;
