@@ -2,12 +2,10 @@
 import { nanoid } from "nanoid";
 import { decodeUp, encodeDown, idOf, MAX_MESSAGE_BYTES } from "../../protocol/codec.ts";
 import type { DownMessage } from "../../protocol/down.ts";
-import { BatonError, type CloseReason } from "../../protocol/errors.ts";
+import { BatonError } from "../../protocol/errors.ts";
 import type { Role } from "../../protocol/sandbox.ts";
 import type { UpMessage } from "../../protocol/up.ts";
-import { PROTOCOL_FLOOR, PROTOCOL_VERSION } from "../../protocol/version.ts";
 import type { Auth, Session as LinkSession } from "../auth/auth.ts";
-import { oneTokenOf } from "../auth/bearer.ts";
 import type { Door } from "../auth/door.ts";
 import type { Identity } from "../auth/identity.ts";
 import type { TokenEnd, Watch } from "../auth/revocations.ts";
@@ -18,13 +16,23 @@ import type { Logger } from "../ops/log.ts";
 import type { Metrics } from "../ops/metrics.ts";
 import type { Handshake, Socket, SocketHandler } from "../transport/transport.ts";
 import { Claims } from "./claims.ts";
+import {
+  closeReasonOf,
+  identified,
+  isSpoken,
+  notSpoken,
+  selfNamed,
+  versionOf,
+  welcomeTo,
+  type Hello,
+  type Self,
+} from "./greeting.ts";
 import type { Lobby } from "./lobby.ts";
 import type { Client } from "./member.ts";
 import type { Operations } from "./operations.ts";
 import type { Room } from "./room.ts";
 import type { Rooms } from "./rooms.ts";
 
-type Hello = Extract<UpMessage, { type: "hello" }>;
 /** Every message but the first. */
 export type Greeted = Exclude<UpMessage, Hello>;
 
@@ -51,27 +59,12 @@ const MAX_QUEUED = 256;
 /** Messages that are not of the protocol, after which the other end is taken for something else. */
 const MAX_MISTAKES = 100;
 
-/** Every version this gateway speaks. */
-const SPOKEN: readonly number[] = Array.from(
-  { length: PROTOCOL_VERSION - PROTOCOL_FLOOR + 1 },
-  (_, index) => PROTOCOL_FLOOR + index,
-);
-
 export interface Joined {
   readonly room: Room;
   readonly release: () => void;
   /** Epochs in which it drove, and was refused to, as far as that is on record. */
   droveIn?: number;
   refusedIn?: number;
-}
-
-/** Who the other end is, once it has said so. */
-interface Self {
-  readonly name: string;
-  readonly role: Role;
-  readonly clientId: string;
-  /** Absent where no tokens are asked for. */
-  readonly identity?: Identity;
 }
 
 export class Session implements SocketHandler, Client, Caller {
@@ -286,41 +279,28 @@ export class Session implements SocketHandler, Client, Caller {
   }
 
   /** Without tokens: it is who it says. */
-  #introduce({ name, role, clientId = nanoid() }: Hello): void {
-    if (name === undefined || role === undefined) {
-      return this.#mistake(
-        new BatonError(
-          "invalid_message",
-          "hello: this gateway runs without BATON_SECRET and reads no tokens. Send `role` and `name`.",
-          { issues: [{ path: name === undefined ? "name" : "role", message: "is missing" }] },
-        ),
-      );
+  #introduce(message: Hello): void {
+    let self: Self;
+    try {
+      self = selfNamed(message);
+    } catch (error) {
+      return this.#mistake(error);
     }
     try {
-      this.#welcome({ name, role, clientId });
+      this.#welcome(self);
     } catch (error) {
       this.fail(error, {});
       this.#socket.close(closeReasonOf(toBatonError(error)));
     }
   }
 
-  /** @throws BatonError `unauthorized`, `forbidden`, `unavailable` */
+  /** @throws BatonError `unauthorized`, `forbidden`, `rate_limited`, `too_many`, `unavailable` */
   async #present(auth: Auth, message: Hello): Promise<void> {
-    const { clientId = nanoid(), name: claimed, role: claimedRole } = message;
-    const { identity, session } = await this.context.door.greet(
-      auth,
-      {
-        token: () => oneTokenOf(message.token, this.#handshake),
-        clientId,
-        ...(claimed !== undefined && { name: claimed }),
-        ...(claimedRole !== undefined && { role: claimedRole }),
-      },
-      this.address,
-    );
+    const from = { handshake: this.#handshake, address: this.address };
+    const { self, session } = await identified(this.context.door, auth, message, from);
     if (this.#gone) return;
-    const { subject: name, role } = identity;
-    this.#welcome({ name, role, clientId, identity }, session);
-    this.#watch = auth.watch(identity, (how) => this.#end(how));
+    this.#welcome(self, session);
+    this.#watch = auth.watch(self.identity, (how) => this.#end(how));
   }
 
   /** @throws BatonError `too_many` */
@@ -329,20 +309,8 @@ export class Session implements SocketHandler, Client, Caller {
     this.#leave = this.context.door.limits.socket(this.address, countedAs({ name: self.name, grant }));
     clearTimeout(this.#helloTimer);
     this.#self = self;
-    const { name, role, clientId, identity } = self;
-    this.send({
-      type: "welcome",
-      version: PROTOCOL_VERSION,
-      connectionId: this.connectionId,
-      clientId,
-      name,
-      role,
-      ...(identity && { grant: grantOf(identity) }),
-      ...(session && { session }),
-      serverTime: Date.now(),
-      heartbeatMs: this.context.heartbeatMs,
-      maxMessageBytes: MAX_MESSAGE_BYTES,
-    });
+    const { connectionId, context } = this;
+    this.send(welcomeTo(self, session, { connectionId, heartbeatMs: context.heartbeatMs }));
     this.context.sessions.add(this);
     if (this.context.degraded()) this.send({ type: "gateway.status", degraded: true });
   }
@@ -389,14 +357,7 @@ export class Session implements SocketHandler, Client, Caller {
   }
 
   #unsupported(version: number): void {
-    this.fail(
-      new BatonError(
-        "unsupported_version",
-        `Version ${version} is not spoken here. Update the client or the gateway.`,
-        { supported: SPOKEN },
-      ),
-      {},
-    );
+    this.fail(notSpoken(version), {});
     this.#socket.close("unsupported_version");
   }
 
@@ -405,33 +366,6 @@ export class Session implements SocketHandler, Client, Caller {
     this.fail(error, id === undefined ? {} : { id });
     this.#mistakes += 1;
     if (this.#mistakes > MAX_MISTAKES) this.#socket.close("protocol_error", "too many invalid messages");
-  }
-}
-
-function grantOf({
-  grant,
-  expiresAt,
-}: Identity): NonNullable<Extract<DownMessage, { type: "welcome" }>["grant"]> {
-  const { sandboxes, link, actFor } = grant;
-  return { sandboxes: [...sandboxes], ...(link !== undefined && { link }), actFor, expiresAt };
-}
-
-function closeReasonOf({ code, retryable }: BatonError): CloseReason {
-  if (code === "rate_limited" || code === "too_many") return "rate_limited";
-  return retryable ? "internal" : "unauthorized";
-}
-
-function isSpoken(version: number): boolean {
-  return SPOKEN.includes(version);
-}
-
-/** The version that a `hello` names, when that much of it can be read. */
-function versionOf(text: string): number | undefined {
-  try {
-    const value = JSON.parse(text) as { type?: unknown; version?: unknown } | null;
-    return value?.type === "hello" && Number.isInteger(value.version) ? (value.version as number) : undefined;
-  } catch {
-    return undefined;
   }
 }
 
