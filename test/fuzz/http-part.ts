@@ -346,7 +346,8 @@ function judge(
     if (problem.data.retryable !== documented.retryable) throw bad("not retryable as documented");
     return;
   }
-  const { pathname } = new URL(path, stage.url);
+  // `//` is no address: the gateway answers it all the same.
+  const pathname = URL.canParse(path, stage.url) ? new URL(path, stage.url).pathname : path;
   // The answer of Node's own parser; the page when it is not built; the probe while it shuts down.
   if (status === 400 && body === "") return;
   if (status === 503 && (type.startsWith("text/plain") || pathname === "/readyz")) return;
