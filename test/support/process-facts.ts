@@ -5,7 +5,7 @@ import { type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { once } from "node:events";
 import { expect, onTestFinished } from "vitest";
-import { Baton } from "./baton-process.ts";
+import type { Baton } from "./baton-process.ts";
 
 export async function portOf(baton: Baton): Promise<string> {
   // It says where people open it, which is not where it listens.
