@@ -2,6 +2,9 @@
 import * as fc from "fast-check";
 import { copyOf, Fields, placesIn, Raw, write, type Node } from "./nodes.ts";
 
+/** Characters of what is multiplied; many times the largest message that the gateway takes. */
+const MAX_MULTIPLIED = 4_000_000;
+
 /** Around every length and number that the schemas bound. */
 const LENGTHS = [0, 1, 8, 32, 63, 64, 65, 127, 128, 129, 512, 1_024, 2_049, 4_000, 4_001, 8_001, 16_001];
 const RARE_LENGTHS = [65_536, 65_537, 262_000, 262_144, 300_000];
@@ -219,7 +222,11 @@ function apply(root: Node, change: Edit): Node {
       break;
     case "multiply":
       if (typeof value === "string") place.set(value.slice(0, 4_000).repeat(change.times));
-      else if (Array.isArray(value)) place.set(Array.from({ length: change.times }, () => value).flat());
+      else if (Array.isArray(value)) {
+        // Faults follow each other: a list of long texts, again and again, would be longer than a string can be.
+        const times = Math.min(change.times, Math.floor(MAX_MULTIPLIED / (write(value).length + 1)));
+        if (times > 1) place.set(Array.from({ length: times }, () => value).flat());
+      }
       break;
     case "nudge":
       if (typeof value === "number") place.set(value + change.by);
