@@ -38,9 +38,7 @@ const LINK_MARKS = 90_000;
 export class Revocations {
   readonly #store: Store;
   readonly #log: Logger;
-  /** Ids of revoked tokens and links, each with when it would have ended by itself. Bounded by the store. */
-  readonly #revoked = new Map<string, number>();
-  /** Ids of all marks, each with its end. Bounded by the store. */
+  /** Ids of all marks, those of revoked tokens and links among them, each with its end. Bounded by the store. */
   readonly #marks = new Map<string, number>();
   readonly #linkMarks: number;
   readonly #watchers = new Set<Watcher>();
@@ -80,7 +78,7 @@ export class Revocations {
         "The gateway cannot find out which tokens were revoked, because its store is away. Try again in a moment.",
       );
     }
-    return revocableBy(identity).some((id) => this.#revoked.has(id));
+    return this.#isMarked(identity);
   }
 
   /**
@@ -89,8 +87,9 @@ export class Revocations {
    * @throws BatonError `unavailable`, `too_many`
    */
   async revoke(tokenId: string, until: number): Promise<void> {
-    await this.#store.mark(`${REVOKED}${tokenId}`, "", until);
-    this.#revoked.set(tokenId, until);
+    const id = `${REVOKED}${tokenId}`;
+    await this.#store.mark(id, "", until);
+    this.#marks.set(id, until);
     this.#sweep();
   }
 
@@ -138,14 +137,11 @@ export class Revocations {
   async #look(): Promise<void> {
     try {
       const { version, reset, marks } = await this.#store.marksSince(this.#version);
-      if (reset) this.#marks.clear();
-      for (const { id, until } of marks) {
-        this.#marks.set(id, until);
-        if (id.startsWith(REVOKED)) this.#revoked.set(id.slice(REVOKED.length), until);
-      }
+      // What the store lost of links is lost; of revocations this node's word is all that is left.
+      if (reset) for (const id of this.#marks.keys()) if (!id.startsWith(REVOKED)) this.#marks.delete(id);
+      for (const { id, until } of marks) this.#marks.set(id, until);
       this.#askedAt = performance.now();
-      // The store lost its last writes: what this node heard of them is all that is left. Until it is told, the next
-      // look is answered with a reset again.
+      // Until all is told again, the next look is answered with a reset again.
       if (reset) await this.#tellAgain(new Set(marks.map(({ id }) => id)));
       this.#version = version;
     } catch (error) {
@@ -157,10 +153,12 @@ export class Revocations {
 
   async #tellAgain(stored: ReadonlySet<string>): Promise<void> {
     const now = Date.now();
-    for (const [tokenId, until] of this.#revoked) {
-      const id = `${REVOKED}${tokenId}`;
-      if (until > now && !stored.has(id)) await this.#store.mark(id, "", until);
-    }
+    for (const [id, until] of this.#marks)
+      if (id.startsWith(REVOKED) && until > now && !stored.has(id)) await this.#store.mark(id, "", until);
+  }
+
+  #isMarked(identity: Identity): boolean {
+    return revocableBy(identity).some((id) => this.#marks.has(`${REVOKED}${id}`));
   }
 
   /** Expiry is to the moment, and one timer serves all sockets. */
@@ -180,12 +178,11 @@ export class Revocations {
   /** One look at all: ten thousand sockets need no ten thousand timers. */
   #sweep(): void {
     const now = Date.now();
-    for (const known of [this.#revoked, this.#marks])
-      for (const [id, until] of known) if (until <= now) known.delete(id);
+    for (const [id, until] of this.#marks) if (until <= now) this.#marks.delete(id);
     let first = Number.POSITIVE_INFINITY;
     for (const watcher of this.#watchers) {
       const { expiresAt } = watcher.identity;
-      const revoked = revocableBy(watcher.identity).some((id) => this.#revoked.has(id));
+      const revoked = this.#isMarked(watcher.identity);
       if (!revoked && expiresAt > now) {
         first = Math.min(first, expiresAt);
         continue;

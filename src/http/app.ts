@@ -69,8 +69,10 @@ export function createApp(context: AppContext): OpenAPIHono<Env> {
 
   guards(app, context);
   app.use(async (c, next) => {
+    const address = addressOfRequest(c, door);
+    c.set("address", address);
     // Whoever watches over the gateway must not take it for dead because others ask for too much.
-    if (!PROBES.has(c.req.path)) door.limits.request(addressOfRequest(c, door));
+    if (!PROBES.has(c.req.path)) door.limits.request(address);
     await next();
   });
   for (const path of ["/v1/*", "/json/*", "/json", "/metrics"]) app.use(path, callers(context));

@@ -12,7 +12,7 @@ import type { RequestInfo } from "../transport/transport.ts";
 /** What the app knows of a request. */
 export interface Env {
   Bindings: RequestInfo;
-  Variables: { caller: Caller; identity: Identity | undefined };
+  Variables: { address: string; caller: Caller; identity: Identity | undefined };
 }
 
 export interface CallersOptions {
@@ -34,7 +34,7 @@ export function callers({ door }: CallersOptions): MiddlewareHandler<Env> {
   const { auth, limits } = door;
   return async (c, next) => {
     door.refuseForwarded({ headers: forwardedOf(c) });
-    const address = addressOfRequest(c, door);
+    const address = c.get("address");
     refuseTokenInAddress(new URL(c.req.url).searchParams);
     if (auth) {
       const token = tokenOf({ headers: { authorization: c.req.header("authorization") } });

@@ -241,8 +241,7 @@ export class Room {
     timeoutMs: number,
     signal?: AbortSignal,
   ): Promise<Sandbox> {
-    // A reason that is no error would get past everybody who answers errors.
-    if (signal?.aborted) throw signal.reason instanceof Error ? signal.reason : new Error("aborted");
+    signal?.throwIfAborted();
     if (check(this.#sandbox)) return this.#sandbox;
     if (this.#removed) throw sandboxNotFound(this.sandboxId);
     if (this.#closed) throw shuttingDown();

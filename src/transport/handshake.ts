@@ -1,9 +1,10 @@
 /** Reading and refusing WebSocket handshakes, which no HTTP response object exists for. */
 import { STATUS_CODES, type IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
+import { TOKEN_SUBPROTOCOL } from "../../protocol/auth.ts";
 import { BatonError } from "../../protocol/errors.ts";
 import { problemHeaders, problemOf } from "../core/problem.ts";
-import { HANDSHAKE_HEADERS, MAX_HEADERS, TOKEN_PROTOCOL, type Handshake } from "./transport.ts";
+import { HANDSHAKE_HEADERS, MAX_HEADERS, type Handshake } from "./transport.ts";
 
 /** Undefined for targets such as `//`, which are no address: whoever sends one must not end the process. */
 export function handshakeOf(request: IncomingMessage): Handshake | undefined {
@@ -32,7 +33,7 @@ export function addressOf(request: IncomingMessage): string {
 
 /** Clients fail a handshake that answers none of their subprotocols: the first one that may be repeated. */
 export function firstProtocol(offered: Iterable<string>): string | undefined {
-  for (const offer of offered) if (!offer.startsWith(TOKEN_PROTOCOL)) return offer;
+  for (const offer of offered) if (!offer.startsWith(TOKEN_SUBPROTOCOL)) return offer;
   return undefined;
 }
 

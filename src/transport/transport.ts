@@ -88,9 +88,6 @@ export interface Handshake {
 
 export const HANDSHAKE_HEADERS = ["origin", "host", "authorization", "x-forwarded-for", "forwarded"] as const;
 
-/** A subprotocol that starts so is a secret on its way in: it is never chosen, so that no answer repeats it. */
-export const TOKEN_PROTOCOL = "baton.token.";
-
 /** What was made ready for a pipe. Exactly one of the two is called, once. They must not throw. */
 export interface Opening {
   /** The socket is open. The pipe may be used at once; the handler is called later. */

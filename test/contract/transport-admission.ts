@@ -1,14 +1,15 @@
 /** The transport's contract of who gets in: connections, handshakes, and secrets on their way. */
 import { describe, expect, it, onTestFinished } from "vitest";
 import { BatonError, ERRORS } from "../../protocol/errors.ts";
-import { TOKEN_PROTOCOL, type Handshake } from "../../src/transport/transport.ts";
+import { TOKEN_SUBPROTOCOL } from "../../protocol/auth.ts";
+import type { Handshake } from "../../src/transport/transport.ts";
 import { Inbox, within } from "../support/inbox.ts";
 import { TcpPeer } from "../support/tcp-peer.ts";
 import { Client, PATH, PROTOCOL, Served, type Start } from "./transport-bench.ts";
 import { PIPE_PATH, refusalOf, startAsking, startPipes } from "./transport-pipe-bench.ts";
 import { handshake, headOf, RawPeer } from "./transport-raw.ts";
 
-const TOKEN = `${TOKEN_PROTOCOL}c2VjcmV0.c2VjcmV0-_.c2VjcmV0`;
+const TOKEN = `${TOKEN_SUBPROTOCOL}c2VjcmV0.c2VjcmV0-_.c2VjcmV0`;
 
 export function describeAdmission(start: Start): void {
   describe("admit", () => {

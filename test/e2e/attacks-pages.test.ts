@@ -104,9 +104,18 @@ describe("a token in an address", () => {
     },
   );
 
-  it("is none of what a token is looked for in: alone it lets nobody in", async () => {
+  it("lets nobody in who has no other", async () => {
     const gateway = await startTokenGateway();
-    const response = await fetch(`${gateway.url}/v1/sandboxes?limit=5`);
+    await gateway.make("box");
+    for (const name of ["token", "access_token", "session", "t"]) {
+      const response = await fetch(
+        `${gateway.url}/v1/sandboxes/box?${name}=${await token({ role: "admin" })}`,
+      );
+      expect(response.status, name).toBe(400);
+    }
+    // Not one that is hidden from the look at the address either: it is nowhere looked for.
+    const disguised = Buffer.from(await token({ role: "admin" })).toString("hex");
+    const response = await fetch(`${gateway.url}/v1/sandboxes/box?x=${disguised}`);
     expect(response.status).toBe(401);
   });
 });

@@ -30,11 +30,7 @@ describe("scripts without an end", () => {
     await agent.sync();
     const taken = stage.anna.takeControl();
     await stage.sees(({ sandbox }) => sandbox.control.phase === "draining");
-    await stage.personLeaves();
-    await taken;
-    await stage.personClicks();
-    await stage.anna.releaseControl();
-    await stage.works();
+    await stage.freedByLeaving(taken);
   });
 
   it("C2: a drain goes on when its agent vanishes, and releases the mouse", async () => {
@@ -46,11 +42,7 @@ describe("scripts without an end", () => {
     const taken = stage.anna.takeControl();
     await stage.sees(({ sandbox }) => sandbox.control.phase === "draining");
     agent.cut();
-    await stage.personLeaves();
-    await taken;
-    await stage.personClicks();
-    await stage.anna.releaseControl();
-    await stage.works();
+    await stage.freedByLeaving(taken);
   });
 
   it("C2: a worker that waits for its agent keeps nobody waiting; one that hangs, until the person navigates away", async () => {
@@ -71,11 +63,7 @@ describe("scripts without an end", () => {
     await agent.sync();
     const taken = stage.anna.takeControl();
     await stage.sees(({ sandbox }) => sandbox.control.phase === "draining");
-    await stage.personLeaves();
-    await taken;
-    await stage.personClicks();
-    await stage.anna.releaseControl();
-    await stage.works();
+    await stage.freedByLeaving(taken);
   });
 
   it("commands that a crash leaves unanswered keep nobody waiting", async () => {

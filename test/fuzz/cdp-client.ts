@@ -1,14 +1,12 @@
 /** An agent's CDP socket that sends whatever a script says. Every message it sends is answered once, or the socket ends. */
-import { once } from "node:events";
 import { WebSocket } from "ws";
 import { CLOSE, ERRORS } from "../../protocol/errors.ts";
 import { scanCommand } from "../../src/cdp/scan.ts";
 import { SESSION } from "./cdp-messages.ts";
 import { count, type Tally } from "./socket-client.ts";
 import { shown, Violation } from "./violation.ts";
-import { within } from "./within.ts";
+import { JudgedSocket } from "./judged-socket.ts";
 
-const OPEN_MS = 10_000;
 /** Why the gate itself refuses, beside the documented codes. */
 const GATE_CODES: ReadonlySet<string> = new Set(["private"]);
 
@@ -36,49 +34,33 @@ export interface CdpContext {
 
 export class CdpClient {
   readonly #context: CdpContext;
-  readonly #socket: WebSocket;
+  readonly #socket: JudgedSocket;
   /** Messages without an answer, by id; those that have none are `none`. */
   readonly #due = new Map<string, Asked[]>();
   /** Answers that may still come although their session has ended, by id. */
   readonly #excused = new Map<string, number>();
-  readonly #gone: Promise<void>;
   #session: string | undefined;
   #askedToClose = false;
-  #ownEnd = false;
-  #closed = false;
   #syncs = 0;
-  #changed: () => void = () => {};
 
   static async open(context: CdpContext): Promise<CdpClient> {
     const client = new CdpClient(context);
-    await within(once(client.#socket, "open"), "the handshake of an agent", OPEN_MS);
+    await client.#socket.opened("an agent");
     return client;
   }
 
   private constructor(context: CdpContext) {
     this.#context = context;
-    this.#socket = new WebSocket(context.url, { perMessageDeflate: false, headers: context.headers });
-    this.#socket.on("error", () => {});
-    this.#socket.on("message", (data: Buffer) => {
-      try {
-        this.#message(data.toString("utf8"));
-      } catch (error) {
-        context.wrong(error as Error);
-      }
-      this.#changed();
-    });
-    this.#gone = new Promise((resolve) => {
-      this.#socket.once("close", (code: number, reason: Buffer) => {
-        this.#closed = true;
-        if (!this.#ownEnd) this.#checkClose(code, reason.toString());
-        this.#changed();
-        resolve();
-      });
+    const socket = new WebSocket(context.url, { perMessageDeflate: false, headers: context.headers });
+    this.#socket = new JudgedSocket(socket, {
+      message: (data) => this.#message(data.toString("utf8")),
+      closed: (code, reason) => this.#checkClose(code, reason),
+      wrong: context.wrong,
     });
   }
 
   get closed(): boolean {
-    return this.#closed;
+    return this.#socket.closed;
   }
 
   send(text: string): void {
@@ -86,7 +68,7 @@ export class CdpClient {
   }
 
   bytes(bytes: Uint8Array): void {
-    if (this.#closed) return;
+    if (this.#socket.closed) return;
     const scanned = scanCommand(Buffer.from(bytes));
     const id = scanned.ok ? scanned.envelope.id : scanned.id;
     if (scanned.ok && scanned.envelope.method === "Browser.close") this.#askedToClose = true;
@@ -112,29 +94,19 @@ export class CdpClient {
     await this.#until(() => this.#due.size === 0, deadlineMs);
   }
 
-  async close(): Promise<void> {
-    this.#ownEnd = true;
-    this.#socket.close();
-    await within(this.#gone, "the end of a socket", OPEN_MS).catch(() => this.#socket.terminate());
+  close(): Promise<void> {
+    return this.#socket.close();
   }
 
   cut(): void {
-    this.#ownEnd = true;
-    this.#socket.terminate();
+    this.#socket.cut();
   }
 
   async #until(check: () => boolean, deadlineMs: number): Promise<void> {
-    if (check() || this.#closed) return;
-    const done = new Promise<void>((resolve) => {
-      this.#changed = () => {
-        if (check() || this.#closed) resolve();
-      };
-    });
-    await within(done, "an answer", deadlineMs).catch(() => {
+    await this.#socket.until(check, deadlineMs, "an answer").catch(() => {
       const owed = [...this.#due.values()].flat().map(({ text }) => shown(text));
       throw new Violation(`no answer within ${deadlineMs} ms to ${owed.slice(0, 5).join(" ; ")}`);
     });
-    this.#changed = () => {};
   }
 
   #message(text: string): void {
@@ -191,6 +163,6 @@ export class CdpClient {
       [CLOSE.rate_limited.code]: true,
     };
     if (because[code] !== true)
-      this.#context.wrong(new Violation(`an agent's socket was closed without a cause: ${code} ${reason}`));
+      throw new Violation(`an agent's socket was closed without a cause: ${code} ${reason}`);
   }
 }

@@ -2,7 +2,6 @@
  * One socket that sends whatever a script says, and the judge of all that comes back: every message is of the protocol,
  * every request has one answer of the right kind, every close has a cause.
  */
-import { once } from "node:events";
 import { WebSocket } from "ws";
 import { decodeUp, idOf, MAX_MESSAGE_BYTES } from "../../protocol/codec.ts";
 import { DownMessage } from "../../protocol/down.ts";
@@ -10,7 +9,7 @@ import { BatonError, CLOSE, ERRORS } from "../../protocol/errors.ts";
 import { FRAME_HEADER_BYTES, decodeFrame } from "../../protocol/frame.ts";
 import type { UpMessage } from "../../protocol/up.ts";
 import { PROTOCOL_VERSION, SUBPROTOCOL } from "../../protocol/version.ts";
-import { within } from "./within.ts";
+import { JudgedSocket } from "./judged-socket.ts";
 import { Following, type Histories } from "./histories.ts";
 import { noFacts, type Facts } from "./script.ts";
 import { ANSWER_OF } from "./up-messages.ts";
@@ -18,7 +17,6 @@ import { shown, Violation } from "./violation.ts";
 
 /** Messages that are not of the protocol, after which a socket may be closed for it. */
 const FORGIVEN = 100;
-const OPEN_MS = 10_000;
 
 /** Closes that any client must be ready for, whatever it sent. */
 const ALWAYS_POSSIBLE: ReadonlySet<number> = new Set([CLOSE.slow_consumer.code, CLOSE.rate_limited.code]);
@@ -68,54 +66,40 @@ function decoded(text: string): DownMessage {
 
 export class SocketClient {
   readonly #context: ClientContext;
-  readonly #socket: WebSocket;
+  readonly #socket: JudgedSocket;
   /** Requests without an answer, by id. */
   readonly #due = new Map<string, Due>();
   readonly #following = new Map<string, Following>();
   readonly #facts = new Map<string, Facts>();
-  readonly #gone: Promise<void>;
   /** Answers without an id: at least, at most, and so far. */
   #unnamed = { least: 0, most: 0, got: 0 };
   #mistakes = 0;
   #greeted = false;
   #largestBytes = 0;
   #otherVersion = false;
-  #ownEnd = false;
-  #closed = false;
   #pings = 0;
-  #changed: () => void = () => {};
 
   static async open(context: ClientContext): Promise<SocketClient> {
     const client = new SocketClient(context);
-    await within(once(client.#socket, "open"), "the handshake of a socket", OPEN_MS);
+    await client.#socket.opened("a socket");
     return client;
   }
 
   private constructor(context: ClientContext) {
     this.#context = context;
-    this.#socket = new WebSocket(`${context.url.replace("http", "ws")}/v1/connect`, [SUBPROTOCOL]);
-    this.#socket.on("error", () => {});
-    this.#socket.on("message", (data: Buffer, isBinary: boolean) => {
-      try {
+    const socket = new WebSocket(`${context.url.replace("http", "ws")}/v1/connect`, [SUBPROTOCOL]);
+    this.#socket = new JudgedSocket(socket, {
+      message: (data, isBinary) => {
         if (isBinary) this.#frame(data);
         else this.#message(data.toString("utf8"));
-      } catch (error) {
-        context.wrong(error as Error);
-      }
-      this.#changed();
-    });
-    this.#gone = new Promise((resolve) => {
-      this.#socket.once("close", (code: number, reason: Buffer) => {
-        this.#closed = true;
-        if (!this.#ownEnd) this.#checkClose(code, reason.toString());
-        this.#changed();
-        resolve();
-      });
+      },
+      closed: (code, reason) => this.#checkClose(code, reason),
+      wrong: context.wrong,
     });
   }
 
   get closed(): boolean {
-    return this.#closed;
+    return this.#socket.closed;
   }
 
   facts(sandboxId: string): Facts {
@@ -129,21 +113,21 @@ export class SocketClient {
   }
 
   send(text: string): void {
-    if (this.#closed) return;
+    if (this.#socket.closed) return;
     this.#expect(text);
     this.#largestBytes = Math.max(this.#largestBytes, Buffer.byteLength(text));
     this.#socket.send(text);
   }
 
   binary(bytes: Uint8Array): void {
-    if (this.#closed) return;
+    if (this.#socket.closed) return;
     this.#mistake(undefined, "binary");
     this.#socket.send(bytes);
   }
 
   /** Resolves when what was sent before was read, or the socket is closed. */
   async roundTrip(deadlineMs: number): Promise<void> {
-    if (this.#closed) return;
+    if (this.#socket.closed) return;
     this.#pings += 1;
     const id = `sync-${this.#pings}`;
     this.send(JSON.stringify({ type: "ping", id }));
@@ -160,25 +144,16 @@ export class SocketClient {
   }
 
   /** Says goodbye, and resolves when the socket is gone. */
-  async close(): Promise<void> {
-    this.#ownEnd = true;
-    this.#socket.close();
-    await within(this.#gone, "the end of a socket", OPEN_MS).catch(() => this.#socket.terminate());
+  close(): Promise<void> {
+    return this.#socket.close();
   }
 
   cut(): void {
-    this.#ownEnd = true;
-    this.#socket.terminate();
+    this.#socket.cut();
   }
 
   async #until(check: () => boolean, deadlineMs: number, what: string): Promise<void> {
-    if (check() || this.#closed) return;
-    const done = new Promise<void>((resolve) => {
-      this.#changed = () => {
-        if (check() || this.#closed) resolve();
-      };
-    });
-    await within(done, what, deadlineMs).catch(() => {
+    await this.#socket.until(check, deadlineMs, what).catch(() => {
       const owed = [...this.#due.values()].map(
         ({ texts, answered }) => `${texts.map((text) => shown(text)).join(" or ")} (${answered} answered)`,
       );
@@ -187,7 +162,6 @@ export class SocketClient {
         `no answer within ${deadlineMs} ms to ${what}; owed: ${owed.slice(0, 5).join(" ; ") || `${unnamed} without an id`}`,
       );
     });
-    this.#changed = () => {};
   }
 
   /** Notes what the gateway owes for this text. */
@@ -324,6 +298,6 @@ export class SocketClient {
       [CLOSE.unauthorized.code]: true,
     };
     if (because[code] ?? ALWAYS_POSSIBLE.has(code)) return;
-    this.#context.wrong(new Violation(`a socket was closed without a cause: ${code} ${reason}`));
+    throw new Violation(`a socket was closed without a cause: ${code} ${reason}`);
   }
 }

@@ -23,6 +23,15 @@ const zone = at("zone");
 
 const moved = ({ x, y }: { x: number; y: number }): string => `/desk mousemove ${x},${y}`;
 
+/** A drag and drop that the taking breaks off. */
+const BROKEN_OFF = [
+  moved(card),
+  "/desk mousedown card",
+  moved(zone),
+  "/desk dragstart card",
+  "/desk dragend card",
+  "/desk mouseup zone",
+];
 const DROPPED = ["/desk drop zone", "/desk dropped the card"];
 
 const press = (cdp: CDPSession, type: "mousePressed" | "mouseReleased"): Promise<unknown> =>
@@ -119,14 +128,7 @@ export const CUTS: readonly Cut[] = [
     name: "in a drag and drop, over the zone",
     run: (page) => page.dragAndDrop("#card", "#zone"),
     stop: ["Input.dispatchDragEvent", { type: "drop" }],
-    before: [
-      moved(card),
-      "/desk mousedown card",
-      moved(zone),
-      "/desk dragstart card",
-      "/desk dragend card",
-      "/desk mouseup zone",
-    ],
+    before: BROKEN_OFF,
     after: DROPPED,
     again: DROPPED,
   },
@@ -134,14 +136,7 @@ export const CUTS: readonly Cut[] = [
     name: "in a drag and drop, before the zone",
     run: (page) => page.dragAndDrop("#card", "#zone"),
     stop: ["Input.dispatchDragEvent", { type: "dragEnter" }],
-    before: [
-      moved(card),
-      "/desk mousedown card",
-      moved(zone),
-      "/desk dragstart card",
-      "/desk dragend card",
-      "/desk mouseup zone",
-    ],
+    before: BROKEN_OFF,
     after: DROPPED,
     again: DROPPED,
   },

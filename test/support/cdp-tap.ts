@@ -6,22 +6,14 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { WebSocket, WebSocketServer } from "ws";
 import { Inbox, within } from "./inbox.ts";
-
-export interface CdpMessage {
-  readonly id?: number;
-  readonly method?: string;
-  readonly params?: Readonly<Record<string, unknown>>;
-  readonly sessionId?: string;
-  readonly result?: Readonly<Record<string, unknown>>;
-  readonly error?: { readonly code: number; readonly message: string; readonly data?: string };
-}
+import type { CdpAnswer } from "./raw-cdp.ts";
 
 /** Accepts a command by its method, and by some of its parameters. */
 export type Wanted = readonly [method: string, params?: Readonly<Record<string, unknown>>];
 
 export interface Stop {
   /** Resolves when the client has sent it. */
-  readonly reached: Promise<CdpMessage>;
+  readonly reached: Promise<CdpAnswer>;
   /** Lets it and everything behind it go on. */
   release(): void;
 }
@@ -36,9 +28,9 @@ export class CdpTap {
   #client: WebSocket | undefined;
   #upstream: WebSocket | undefined;
   readonly #bytes: Buffer[] = [];
-  readonly #answers = new Inbox<CdpMessage>();
-  readonly #events = new Inbox<CdpMessage>();
-  #stop: { readonly wanted: Wanted; readonly reach: (message: CdpMessage) => void } | undefined;
+  readonly #answers = new Inbox<CdpAnswer>();
+  readonly #events = new Inbox<CdpAnswer>();
+  #stop: { readonly wanted: Wanted; readonly reach: (message: CdpAnswer) => void } | undefined;
   #stopped: Buffer[] | undefined;
   #lastId = FIRST_OWN_ID;
 
@@ -62,14 +54,14 @@ export class CdpTap {
   }
 
   /** What the client was sent, parsed. */
-  get messages(): CdpMessage[] {
-    return this.#bytes.map((bytes) => JSON.parse(bytes.toString("utf8")) as CdpMessage);
+  get messages(): CdpAnswer[] {
+    return this.#bytes.map((bytes) => JSON.parse(bytes.toString("utf8")) as CdpAnswer);
   }
 
   /** Stops at the next such command: neither it nor what follows it reaches the gate before `release`. */
   stopAt(...wanted: Wanted): Stop {
-    let reach: (message: CdpMessage) => void = () => {};
-    const reached = new Promise<CdpMessage>((resolve) => (reach = resolve));
+    let reach: (message: CdpAnswer) => void = () => {};
+    const reached = new Promise<CdpAnswer>((resolve) => (reach = resolve));
     this.#stop = { wanted, reach };
     return {
       reached: within(reached, `the client's ${wanted[0]} ${JSON.stringify(wanted[1] ?? {})}`),
@@ -83,12 +75,12 @@ export class CdpTap {
   }
 
   /** The next such event that the client is sent and no test has taken. */
-  event(method: string, wants: (message: CdpMessage) => boolean = () => true): Promise<CdpMessage> {
+  event(method: string, wants: (message: CdpAnswer) => boolean = () => true): Promise<CdpAnswer> {
     return this.#events.take(`event ${method}`, (message) => message.method === method && wants(message));
   }
 
   /** A command beside the client's. Resolves to its answer, refused or not. */
-  async command(method: string, params: object = {}, sessionId?: string): Promise<CdpMessage> {
+  async command(method: string, params: object = {}, sessionId?: string): Promise<CdpAnswer> {
     this.#lastId += 1;
     const id = this.#lastId;
     this.#upstream?.send(
@@ -141,7 +133,7 @@ export class CdpTap {
   #sent(bytes: Buffer): void {
     if (this.#stopped) return void this.#stopped.push(bytes);
     const stop = this.#stop;
-    const message = stop && (JSON.parse(bytes.toString("utf8")) as CdpMessage);
+    const message = stop && (JSON.parse(bytes.toString("utf8")) as CdpAnswer);
     if (!stop || !message || !fits(message, stop.wanted)) return this.#forward(bytes);
     this.#stopped = [bytes];
     stop.reach(message);
@@ -152,7 +144,7 @@ export class CdpTap {
   }
 
   #got(bytes: Buffer): void {
-    const message = JSON.parse(bytes.toString("utf8")) as CdpMessage;
+    const message = JSON.parse(bytes.toString("utf8")) as CdpAnswer;
     this.#bytes.push(bytes);
     if (message.id !== undefined && message.id > FIRST_OWN_ID) return this.#answers.put(message);
     if (message.method !== undefined) this.#events.put(message);
@@ -160,6 +152,6 @@ export class CdpTap {
   }
 }
 
-function fits({ method, params = {} }: CdpMessage, [wanted, some = {}]: Wanted): boolean {
+function fits({ method, params = {} }: CdpAnswer, [wanted, some = {}]: Wanted): boolean {
   return method === wanted && Object.entries(some).every(([name, value]) => params[name] === value);
 }

@@ -141,6 +141,15 @@ export class RogueStage {
     return Number(new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1] ?? Number.NaN);
   }
 
+  /** A takeover that a hung page keeps waiting: the person leaves the page, drives, and gives the browser back whole. */
+  async freedByLeaving(taken: Promise<unknown>): Promise<void> {
+    await this.personLeaves();
+    await taken;
+    await this.personClicks();
+    await this.anna.releaseControl();
+    await this.works();
+  }
+
   /** The person goes on to another page, also from one that hangs. */
   async personLeaves(): Promise<void> {
     const site = await startSite();

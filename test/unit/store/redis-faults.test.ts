@@ -15,13 +15,13 @@ import {
 } from "../../contract/store-support.ts";
 import { LinkProxy } from "../../support/link-proxy.ts";
 import { RedisServer, until, untilReplicating } from "../../support/redis.ts";
+import { AUDIT_LINE, calls } from "./store-calls.ts";
 
 /** Short, so that what takes long is noticed soon. */
 const LIMIT_MS = 600;
 /** What a busy machine may add to a limit. */
 const SLACK_MS = 700;
 const HOUR_MS = 3_600_000;
-const AUDIT_LINE = { seq: 1, hash: "a hash", text: "{}" };
 
 let server: RedisServer;
 let proxy: LinkProxy;
@@ -49,32 +49,6 @@ async function open(options: Partial<RedisStoreOptions> = {}, address = server.a
   });
   opened.push(store);
   return store;
-}
-
-/** Each of the store's calls, with nothing but its time measured. */
-function calls(store: Store): Record<string, () => Promise<unknown>> {
-  const members = [{ connectionId: "c", name: "ann", role: "viewer", watching: true } as const];
-  return {
-    now: async () => store.now(),
-    load: async () => store.load("box"),
-    confirm: async () => store.confirm("box"),
-    create: async () => createSandbox(store, "new"),
-    remove: async () => store.remove("other"),
-    read: async () => store.read("box", null),
-    list: async () => store.list({ limit: 10 }),
-    due: async () => store.due(10),
-    subscribe: async () => watch(store, "fresh"),
-    subscribeLobby: async () => watchLobby(store),
-    announce: async () => store.announce("box", { nodeId: "n1", members }),
-    roster: async () => store.roster("box"),
-    beat: async () => store.beat("n1", 1_000),
-    leave: async () => store.leave("n1"),
-    mark: async () => store.mark("id", "value", HOUR_MS + Date.now()),
-    marksSince: async () => store.marksSince(0),
-    appendAudit: async () => store.appendAudit({ seq: 0, hash: "" }, [AUDIT_LINE]),
-    readAudit: async () => store.readAudit(0, 10),
-    auditHead: async () => store.auditHead(),
-  };
 }
 
 async function expectUnavailable(
