@@ -3,15 +3,17 @@
  * pipes; it knows neither messages nor sandboxes. Every implementation passes `test/contract/transport.ts`.
  */
 import type { BatonError, CloseReason } from "../../protocol/errors.ts";
+import type { SharedText } from "./shared-text.ts";
 
 /** One client's connection. After its `closed` was called every method does nothing. */
 export interface Socket {
   readonly remoteAddress: string;
   /**
-   * Queues one text message, in order, never dropped alone. A socket whose unsent bytes pass the limit is closed with
-   * `slow_consumer`, and its peer resumes from its last position (E3).
+   * Queues one text message, in order, never dropped alone. What is sent within one turn of the event loop leaves in one
+   * write at its end. A socket whose unsent bytes pass the limit is closed with `slow_consumer`, and its peer resumes
+   * from its last position (E3). Many sockets that are sent the same `SharedText` share its encoding.
    */
-  send(text: string): void;
+  send(message: string | SharedText): void;
   /**
    * Sends one binary message; `flushed` is called once its bytes have left for the operating system, and never when
    * the socket closes first. The caller keeps at most one under way. `bytes` is shared: nobody writes to it after.
@@ -166,6 +168,9 @@ export interface Address {
   readonly host: string;
   readonly port: number;
 }
+
+/** Makes a transport of one kind. */
+export type TransportFactory = (options: TransportOptions) => Transport;
 
 export interface Transport {
   /** Rejects with an error whose `code` is `EADDRINUSE`, `EACCES` or `EADDRNOTAVAIL` when it cannot listen. */

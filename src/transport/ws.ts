@@ -16,6 +16,7 @@ import {
   refuseGarbage,
   shuttingDown,
 } from "./handshake.ts";
+import type { SharedText } from "./shared-text.ts";
 import {
   MAX_HEADER_BYTES,
   REQUEST_TIMES,
@@ -209,9 +210,9 @@ class WsSocket implements Socket {
     this.#ws.once("close", () => handler.closed());
   }
 
-  send(text: string): void {
+  send(message: string | SharedText): void {
     if (this.#ws.readyState !== WebSocket.OPEN) return;
-    this.#ws.send(text);
+    this.#ws.send(typeof message === "string" ? message : message.text);
     if (this.#ws.bufferedAmount - this.#frameBytes > this.#maxBufferedBytes) {
       this.close("slow_consumer");
     }

@@ -3,11 +3,15 @@ import { once } from "node:events";
 import { expect, onTestFinished } from "vitest";
 import { WebSocket } from "ws";
 import { BatonError } from "../../protocol/errors.ts";
-import type { Socket, SocketHandler, Transport, TransportOptions } from "../../src/transport/transport.ts";
+import type {
+  Socket,
+  SocketHandler,
+  Transport,
+  TransportFactory,
+  TransportOptions,
+} from "../../src/transport/transport.ts";
 import { Inbox, within } from "../support/inbox.ts";
 import { TcpPeer } from "../support/tcp-peer.ts";
-
-export type TransportFactory = (options: TransportOptions) => Transport;
 
 export const PATH = "/socket";
 export const PROTOCOL = "test.v1";

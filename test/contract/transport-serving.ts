@@ -1,7 +1,7 @@
 /** The transport's contract beside its sockets: HTTP, listening, and the end of it all. */
 import { describe, expect, it, onTestFinished } from "vitest";
 import { CLOSE } from "../../protocol/errors.ts";
-import type { RequestInfo } from "../../src/transport/transport.ts";
+import type { RequestInfo, TransportFactory } from "../../src/transport/transport.ts";
 import { within } from "../support/inbox.ts";
 import { TcpPeer } from "../support/tcp-peer.ts";
 import {
@@ -11,7 +11,6 @@ import {
   PROTOCOL,
   Served,
   type Start,
-  type TransportFactory,
 } from "./transport-bench.ts";
 
 export function describeServing(start: Start, create: TransportFactory): void {

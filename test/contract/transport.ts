@@ -5,6 +5,7 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { WebSocket } from "ws";
 import { CLOSE, type CloseReason } from "../../protocol/errors.ts";
+import type { TransportFactory } from "../../src/transport/transport.ts";
 import { within } from "../support/inbox.ts";
 import { OPCODE, TcpPeer } from "../support/tcp-peer.ts";
 import {
@@ -15,7 +16,6 @@ import {
   PATH,
   PROTOCOL,
   starter,
-  type TransportFactory,
 } from "./transport-bench.ts";
 import { describeAdmission } from "./transport-admission.ts";
 import { describeHostilePeers } from "./transport-hostile.ts";
