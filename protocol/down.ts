@@ -54,6 +54,12 @@ export const Failure = z.object({
   details: ErrorDetails.exactOptional(),
 });
 
+/** Bounded: those who may act before viewers, and `more` says how many are not listed. */
+const memberList = {
+  members: z.array(Member),
+  more: z.number().int().positive().exactOptional(),
+};
+
 /** Answers `sandbox.join`. With `snapshot` the client starts afresh; without, the events after `since` follow. */
 export const Joined = z.object({
   ...type("sandbox.joined"),
@@ -62,7 +68,7 @@ export const Joined = z.object({
   snapshot: Sandbox.exactOptional(),
   /** The last event that `snapshot`, or the events that follow at once, hold. */
   position: Position,
-  members: z.array(Member),
+  ...memberList,
   tabs: z.array(Tab),
   dialog: Dialog.nullable(),
   serverTime: Timestamp,
@@ -74,7 +80,7 @@ export const Left = z.object({
   reason: z.enum(["removed", "forbidden"]),
 });
 export const Event = z.object({ ...type("event"), event: SandboxEvent });
-export const Presence = z.object({ ...type("presence"), sandboxId: SandboxId, members: z.array(Member) });
+export const Presence = z.object({ ...type("presence"), sandboxId: SandboxId, ...memberList });
 
 /** Answers `lobby.join`. Bounded: `truncated` says that there are more sandboxes than it lists. */
 export const Lobby = z.object({

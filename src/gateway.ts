@@ -33,7 +33,8 @@ import { DEFAULT_SETTINGS, type RoomSettings } from "./room/settings.ts";
 import { targetPolicy } from "./targets/policy.ts";
 import { MemoryStore } from "./store/memory.ts";
 import type { Store } from "./store/store.ts";
-import type { Address, Handshake, Transport } from "./transport/transport.ts";
+import { SharedText } from "./transport/shared-text.ts";
+import type { Address, Handshake, Transport, TransportFactory } from "./transport/transport.ts";
 import { WsTransport } from "./transport/ws.ts";
 
 export interface GatewayOptions {
@@ -74,6 +75,8 @@ export interface GatewayOptions {
    */
   readonly navigationTargets?: string;
   readonly browsers?: BrowserProvider;
+  /** What moves messages and requests. Default: Node's HTTP server and `ws`. */
+  readonly transport?: TransportFactory;
   readonly logger?: Logger;
 }
 
@@ -163,7 +166,7 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
     sightingMs: settings.sightingMs,
     reap: () => browsers.reap(),
     degraded: (degraded) => {
-      const text = encodeDown({ type: "gateway.status", degraded });
+      const text = new SharedText(encodeDown({ type: "gateway.status", degraded }));
       for (const session of sessions) session.sendText(text);
     },
   });
@@ -198,7 +201,8 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
     dashboardDir: dashboardDir(),
     version: packageVersion(),
   });
-  const transport: Transport = new WsTransport({
+  const createTransport = options.transport ?? ((settings) => new WsTransport(settings));
+  const transport: Transport = createTransport({
     fetch: (request, info) => app.fetch(request, info),
     socketPath: "/v1/connect",
     subprotocol: SUBPROTOCOL,

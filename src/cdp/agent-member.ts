@@ -69,7 +69,7 @@ export class AgentMember implements Client {
       this.#telling = undefined;
       if (this.#told === this.#held) return;
       this.#told = this.#held;
-      this.#options.room.memberChanged();
+      this.#options.room.memberChanged(this);
     }, TELL_MS);
   }
 

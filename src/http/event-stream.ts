@@ -61,7 +61,7 @@ export async function eventStream(
     name: caller.name,
     role: caller.role,
     send,
-    sendText: (text) => send(JSON.parse(text) as DownMessage),
+    sendText: ({ text }) => send(JSON.parse(text) as DownMessage),
     sendBinary: () => {},
     lost: end,
     // There is nothing more to come; a reader that comes back is told so.

@@ -5,13 +5,14 @@
 import { BatonError } from "../../protocol/errors.ts";
 import type { Command, Seen } from "../core/commands.ts";
 import type { RoomContext } from "./context.ts";
-import { standsFor, type Client, type Member } from "./member.ts";
+import { standsFor, type Client } from "./member.ts";
+import type { Members } from "./members.ts";
 import type { Presence } from "./presence.ts";
 import { untilStored } from "./until-stored.ts";
 
 export interface AttendanceHooks {
   readonly sandboxId: string;
-  readonly members: ReadonlyMap<string, Member>;
+  readonly members: Members;
   readonly presence: Presence;
   readonly controller: () => string | undefined;
   readonly dispatch: (command: Command) => Promise<unknown>;
@@ -59,11 +60,9 @@ export class Attendance {
   }
 
   isHere(controller: string): boolean {
-    const clients = [...this.#hooks.members.values()].flatMap(({ client, passive }) =>
-      passive ? [] : client,
-    );
-    for (const { client } of this.#claimants) clients.push(client);
-    return clients.some((client) => standsFor(client, controller));
+    for (const { client } of this.#hooks.members.acting) if (standsFor(client, controller)) return true;
+    for (const { client } of this.#claimants) if (standsFor(client, controller)) return true;
+    return false;
   }
 
   /**
@@ -140,7 +139,7 @@ export class Attendance {
     });
     this.#claimers.add(connectionId);
     // It may have left while the claim was stored.
-    if (!this.#hooks.members.has(connectionId)) this.left(connectionId);
+    if (!this.#hooks.members.all.has(connectionId)) this.left(connectionId);
   }
 
   /** A connection that may have claimed prompts is gone. */

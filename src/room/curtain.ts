@@ -8,6 +8,7 @@ import type { DownMessage } from "../../protocol/down.ts";
 import type { Dialog, Tab } from "../../protocol/preview.ts";
 import type { Sandbox } from "../../protocol/sandbox.ts";
 import type { Catchup } from "../store/store.ts";
+import { SharedText } from "../transport/shared-text.ts";
 import { standsFor, type Client, type Member } from "./member.ts";
 import type { Preview } from "./preview.ts";
 
@@ -58,7 +59,7 @@ export class Curtain {
 
   /** Sends to those who may see the page. */
   show(message: DownMessage): void {
-    const text = encodeDown(message);
+    const text = new SharedText(encodeDown(message));
     for (const { client, backlog } of this.#hooks.members.values())
       if (!backlog && this.sees(client)) client.sendText(text);
   }
@@ -98,6 +99,11 @@ export class Curtain {
 
   /** Takes the page from those who may no longer see it, and gives it to those who now may, before this returns. */
   #move({ controller }: Known["control"], drawn: boolean): void {
+    // Everybody saw, and sees: most events of most sandboxes.
+    if (!this.#drawn && !drawn) {
+      this.#controller = controller;
+      return;
+    }
     const { sandboxId, members, stage } = this.#hooks;
     const saw = new Set([...members.values()].filter(({ client }) => this.sees(client)));
     const rises = this.#drawn && !drawn;

@@ -4,6 +4,7 @@ import type { DownMessage } from "../../protocol/down.ts";
 import type { LobbyChange, Store, Unsubscribe } from "../store/store.ts";
 import { reaches, type Caller } from "../core/access.ts";
 import { listReachable } from "./listing.ts";
+import { SharedText } from "../transport/shared-text.ts";
 import type { Client } from "./member.ts";
 import { untilStored } from "./until-stored.ts";
 
@@ -68,7 +69,7 @@ export class Lobby {
         ? { type: "lobby.changed", sandbox: change.sandbox }
         : { type: "lobby.removed", sandboxId: change.sandboxId };
     const sandboxId = change.kind === "changed" ? change.sandbox.sandboxId : change.sandboxId;
-    const text = encodeDown(message);
+    const text = new SharedText(encodeDown(message));
     for (const client of this.#clients.values()) if (reaches(client.grant, sandboxId)) client.sendText(text);
   }
 

@@ -4,6 +4,7 @@ import type { DownMessage } from "../../protocol/down.ts";
 import type { Position } from "../../protocol/ids.ts";
 import type { SandboxEvent } from "../../protocol/sandbox.ts";
 import type { Role } from "../../protocol/sandbox.ts";
+import type { SharedText } from "../transport/shared-text.ts";
 import type { FrameSink } from "./preview.ts";
 
 /** What a room may do with a client. Sessions implement it for sockets, the event stream for HTTP. */
@@ -15,8 +16,8 @@ export interface Client extends FrameSink {
   /** Of an agent's CDP socket: `held` commands wait for control to return. */
   readonly cdp?: { readonly policy: AgentPolicy; readonly held: number };
   send(message: DownMessage): void;
-  /** The same, already encoded: one text for all members. */
-  sendText(text: string): void;
+  /** The same, encoded once for all who get it. */
+  sendText(text: SharedText): void;
   /** The room can no longer bring this client up to date; it must come back with its position. */
   lost(): void;
   /** The sandbox is gone, and with it the membership. */
@@ -39,7 +40,7 @@ export interface Member extends Required<Pick<JoinOptions, "resume" | "passive">
   /** Number of the last event this client was given. */
   seq: number;
   /** Events that arrive while the client's past is being read; `null` once it is up to date. */
-  backlog: { readonly event: SandboxEvent; readonly text: string }[] | null;
+  backlog: { readonly event: SandboxEvent; readonly text: SharedText }[] | null;
 }
 
 /** People, and programs that stand in for one by name. Their leaving starts the grace time (H5). */

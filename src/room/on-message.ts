@@ -94,7 +94,7 @@ export function onMessage(session: Session, message: Greeted): void {
       });
     case "preview.stop":
       return session.enqueue(message, async () => {
-        session.roomOf(message.sandboxId).unwatch(session.connectionId);
+        session.roomOf(message.sandboxId).unwatch(session);
         return done(message.id);
       });
     case "preview.ack":

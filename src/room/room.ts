@@ -10,17 +10,18 @@ import type { Position } from "../../protocol/ids.ts";
 import type { PreviewOptions } from "../../protocol/preview.ts";
 import {
   applyEvent,
-  type Member as PresentMember,
   type Sandbox,
   type SandboxEvent,
 } from "../../protocol/sandbox.ts";
 import type { Command } from "../core/commands.ts";
 import { publicView } from "../core/state.ts";
 import type { Catchup, SandboxListener, Unsubscribe } from "../store/store.ts";
+import { SharedText } from "../transport/shared-text.ts";
 import { Attachment } from "./attachment.ts";
 import { dispatch, sandboxNotFound, type Outcome, type Request } from "./dispatch.ts";
 import { Attendance } from "./attendance.ts";
 import { Curtain } from "./curtain.ts";
+import { Members, type Roster } from "./members.ts";
 import { Presence } from "./presence.ts";
 import { ResumeDelivery } from "./resume-delivery.ts";
 import { standsFor, type Client, type JoinOptions, type Member } from "./member.ts";
@@ -40,7 +41,7 @@ export class Room {
   readonly #resumes: ResumeDelivery;
   readonly #curtain: Curtain;
   readonly #context: RoomContext;
-  readonly #members = new Map<string, Member>();
+  readonly #members = new Members();
   readonly #waiters = new Waiters();
   #sandbox: Sandbox;
   #unsubscribe: Unsubscribe = () => {};
@@ -58,21 +59,22 @@ export class Room {
     this.#context = context;
     this.#curtain = new Curtain(sandbox, {
       sandboxId: this.sandboxId,
-      members: this.#members,
+      members: this.#members.all,
       stage: () => this.attachment,
     });
     this.attachment = new Attachment(this.sandboxId, context, {
       dispatch: (command) => this.dispatch(command),
       show: (message) => this.#curtain.show(message),
       sees: (connectionId) => this.#curtain.isSeenBy(connectionId),
-      send: (connectionId, message) => this.#members.get(connectionId)?.client.send(message),
+      send: (connectionId, message) => this.#members.all.get(connectionId)?.client.send(message),
       current: () => this.#sandbox,
       missed: () => void this.#refill(),
     });
     this.#presence = new Presence(context, {
       sandboxId: this.sandboxId,
       here: () => this.#here(),
-      changed: () => this.#broadcast({ type: "presence", sandboxId: this.sandboxId, members: this.presence }),
+      size: () => this.#members.shown,
+      changed: () => this.#broadcast({ type: "presence", sandboxId: this.sandboxId, ...this.#presence.sent }),
     });
     this.attendance = new Attendance(context, {
       sandboxId: this.sandboxId,
@@ -86,7 +88,7 @@ export class Room {
     });
     this.#resumes = new ResumeDelivery(context, {
       sandboxId: this.sandboxId,
-      members: this.#members,
+      members: this.#members.all,
       reported: () => this.attendance.reported,
       open: () => !this.#closed,
     });
@@ -135,13 +137,8 @@ export class Room {
     return this.#sandbox;
   }
 
-  /** Who is in the room, on this node and on others. */
-  get presence(): PresentMember[] {
-    return this.#presence.members;
-  }
-
   get idle(): boolean {
-    return this.#members.size === 0 && this.#holds === 0;
+    return this.#members.all.size === 0 && this.#holds === 0;
   }
 
   /** Keeps the room open; the returned function lets go of it. */
@@ -166,7 +163,7 @@ export class Room {
   async join(client: Client, options: JoinOptions): Promise<void> {
     const { id, since = null, resume = false, passive = false } = options;
     const member: Member = { client, resume, passive, seq: 0, backlog: [] };
-    this.#members.set(client.connectionId, member);
+    this.#members.add(member);
     let past: Catchup | null;
     try {
       past = await this.#context.store.read(this.sandboxId, since);
@@ -179,18 +176,18 @@ export class Room {
       throw sandboxNotFound(this.sandboxId);
     }
     // It may have left, or joined again, while the store was read.
-    if (this.#members.get(client.connectionId) !== member) return;
+    if (this.#members.all.get(client.connectionId) !== member) return;
     this.#curtain.foreseeIn(past, this.#sandbox);
     this.#greet(member, id, since, past);
     if (passive) return;
     this.attachment.need();
-    this.#presence.queue();
+    this.#presence.queue(client);
     if (standsFor(client, this.#sandbox.control.controller)) this.attendance.controllerHere();
     if (resume) this.#resumes.deliver(member);
   }
 
   leave(connectionId: string): void {
-    const member = this.#members.get(connectionId);
+    const member = this.#members.all.get(connectionId);
     if (member) this.#depart(member);
   }
 
@@ -201,8 +198,8 @@ export class Room {
   }
 
   /** What others see of a member here is no longer so. */
-  memberChanged(): void {
-    this.#presence.queue();
+  memberChanged(client: Client): void {
+    this.#presence.queue(client);
   }
 
   /** The other nodes have forgotten this one: it tells them anew. */
@@ -223,12 +220,12 @@ export class Room {
 
   watch(client: Client, options: PreviewOptions): void {
     this.attachment.preview.start(client.connectionId, client, options);
-    this.#presence.queue();
+    this.#presence.queue(client);
   }
 
-  unwatch(connectionId: string): void {
-    this.attachment.preview.stop(connectionId);
-    this.#presence.queue();
+  unwatch(client: Client): void {
+    this.attachment.preview.stop(client.connectionId);
+    this.#presence.queue(client);
   }
 
   /**
@@ -260,14 +257,13 @@ export class Room {
     await Promise.all([this.attachment.close(), this.attendance.reported, this.#presence.close()]);
   }
 
-  #here(): PresentMember[] {
-    const seen = [...this.#members.values()].filter(({ passive }) => !passive);
-    return seen.map(({ client }) => ({
-      connectionId: client.connectionId,
-      name: client.name,
-      role: client.role,
-      watching: this.attachment.preview.watches(client.connectionId),
-      ...(client.cdp && { cdp: { policy: client.cdp.policy, held: client.cdp.held } }),
+  #here(): Roster {
+    return this.#members.listed(({ client: { connectionId, name, role, cdp } }) => ({
+      connectionId,
+      name,
+      role,
+      watching: this.attachment.preview.watches(connectionId),
+      ...(cdp && { cdp: { policy: cdp.policy, held: cdp.held } }),
     }));
   }
 
@@ -296,7 +292,7 @@ export class Room {
       sandboxId: this.sandboxId,
       ...(past.kind === "snapshot" && { snapshot: past.snapshot }),
       position,
-      members: this.presence,
+      ...this.#presence.sent,
       ...this.#curtain.pageFor(client),
       serverTime: Date.now(),
     });
@@ -324,8 +320,8 @@ export class Room {
     // The gate first: whoever lost control is shut out before anybody hears of it.
     this.attachment.update(this.#sandbox);
     this.#curtain.follow(this.#sandbox);
-    const text = encodeDown({ type: "event", event });
-    for (const member of this.#members.values()) this.#give(member, event, text);
+    const text = new SharedText(encodeDown({ type: "event", event }));
+    for (const member of this.#members.all.values()) this.#give(member, event, text);
     this.#waiters.look(this.#sandbox);
     if (event.changes.control || event.changes.resume) this.#resumes.deliver();
     if (event.changes.control) this.attendance.controlChanged();
@@ -336,7 +332,7 @@ export class Room {
     if (given || event.type === "control.away") this.attendance.controllerHere();
   }
 
-  #give(member: Member, event: SandboxEvent, text: string): void {
+  #give(member: Member, event: SandboxEvent, text: SharedText): void {
     if (member.backlog) {
       member.backlog.push({ event, text });
     } else if (event.seq > member.seq) {
@@ -370,7 +366,7 @@ export class Room {
         { err: error, sandboxId: this.sandboxId },
         "could not read missed events; members must reconnect",
       );
-      for (const { client } of this.#members.values()) client.lost();
+      for (const { client } of this.#members.all.values()) client.lost();
     } finally {
       this.#refilling = false;
       for (const event of this.#held.splice(0)) this.#receive(event);
@@ -390,7 +386,7 @@ export class Room {
     if (isBehind(past.snapshot, before)) this.attachment.reset(past.snapshot);
     else this.attachment.update(past.snapshot);
     this.#curtain.restart(past.snapshot);
-    for (const { client } of this.#members.values()) client.lost();
+    for (const { client } of this.#members.all.values()) client.lost();
     this.#waiters.look(this.#sandbox);
     this.#resumes.deliver();
     if (past.snapshot.epoch < before.epoch) {
@@ -408,9 +404,7 @@ export class Room {
     const gone = sandboxNotFound(this.sandboxId);
     this.#waiters.fail(gone);
     this.#broadcast({ type: "sandbox.left", sandboxId: this.sandboxId, reason: "removed" });
-    const members = [...this.#members.values()];
-    this.#members.clear();
-    for (const { client } of members) client.removed(this.sandboxId);
+    for (const { client } of this.#members.clear()) client.removed(this.sandboxId);
     this.attendance.controlChanged(true);
     this.#context.gone();
   }
@@ -421,21 +415,20 @@ export class Room {
     this.#forget(member);
     if (passive) return;
     this.attachment.preview.stop(client.connectionId);
-    this.#presence.queue();
+    this.#presence.queue(client);
     if (this.#sandbox.control.controller === client.name) this.attendance.away(client.name);
     this.attendance.left(client.connectionId);
   }
 
   #forget(member: Member): void {
-    if (this.#members.get(member.client.connectionId) === member)
-      this.#members.delete(member.client.connectionId);
+    this.#members.remove(member);
     if (this.idle) this.#context.unused(this.sandboxId);
   }
 
   #broadcast(message: DownMessage): void {
-    if (this.#members.size === 0) return;
-    const text = encodeDown(message);
-    for (const { client, backlog } of this.#members.values()) if (!backlog) client.sendText(text);
+    if (this.#members.all.size === 0) return;
+    const text = new SharedText(encodeDown(message));
+    for (const { client, backlog } of this.#members.all.values()) if (!backlog) client.sendText(text);
   }
 }
 

@@ -14,6 +14,7 @@ import { countedAs, NO_GRANT, OPEN_GRANT, reaches, type Caller, type Grant } fro
 import type { ConnectionMeter } from "../limits/meter.ts";
 import type { Logger } from "../ops/log.ts";
 import type { Metrics } from "../ops/metrics.ts";
+import type { SharedText } from "../transport/shared-text.ts";
 import type { Handshake, Socket, SocketHandler } from "../transport/transport.ts";
 import { Claims } from "./claims.ts";
 import {
@@ -131,7 +132,7 @@ export class Session implements SocketHandler, Client, Caller {
   send(message: DownMessage): void {
     this.#socket.send(encodeDown(message));
   }
-  sendText(text: string): void {
+  sendText(text: SharedText): void {
     this.#socket.send(text);
   }
   sendBinary(bytes: Uint8Array, flushed: () => void): void {

@@ -74,7 +74,10 @@ export type LobbyChange =
 /** Who is in a room on one node. */
 export interface NodeMembers {
   readonly nodeId: string;
+  /** A bounded list. Empty: nobody. */
   readonly members: readonly Member[];
+  /** How many more there are. Absent: none. */
+  readonly more?: number;
 }
 
 /** Listeners must not throw: a commit that is in cannot be taken back. */

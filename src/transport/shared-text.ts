@@ -75,12 +75,14 @@ export class Batch {
   }
 
   get messages(): readonly SharedText[] {
-    if (this.#messages) return this.#messages;
-    const messages: SharedText[] = Array.from({ length: this.length });
-    // Not by recursion: a batch may be thousands of small messages long.
-    for (let batch: Batch | undefined = this, at = this.length - 1; batch; batch = batch.#before, at -= 1)
-      messages[at] = batch.#last;
-    return (this.#messages = messages);
+    return (this.#messages ??= Batch.#listed(this));
+  }
+
+  /** Not by recursion: a batch may be thousands of small messages long. */
+  static #listed(last: Batch): SharedText[] {
+    const messages: SharedText[] = [];
+    for (let batch: Batch | undefined = last; batch; batch = batch.#before) messages.push(batch.#last);
+    return messages.toReversed();
   }
 }
 

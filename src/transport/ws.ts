@@ -16,7 +16,7 @@ import {
   refuseGarbage,
   shuttingDown,
 } from "./handshake.ts";
-import type { SharedText } from "./shared-text.ts";
+import { MAX_BATCH_BYTES, SharedText, type Batch } from "./shared-text.ts";
 import {
   MAX_HEADER_BYTES,
   REQUEST_TIMES,
@@ -27,6 +27,7 @@ import {
   type Transport,
   type TransportOptions,
 } from "./transport.ts";
+import { Turn } from "./turn.ts";
 import { WsPipes, type WsPipe } from "./ws-pipe.ts";
 import { closeWith, webSocketServer } from "./ws-server.ts";
 
@@ -45,6 +46,7 @@ export class WsTransport implements Transport {
   readonly #pipes: WsPipes | undefined;
   readonly #open = new Set<WsSocket | WsPipe>();
   readonly #connections = new Set<Connection>();
+  readonly #turn = new Turn();
   #heartbeat: NodeJS.Timeout | undefined;
   #toldOne = (): void => {};
 
@@ -153,7 +155,7 @@ export class WsTransport implements Transport {
       );
     }
     if (handshake.path === this.#options.socketPath) {
-      this.#sockets.handleUpgrade(request, stream, head, (ws) => this.#accept(ws, handshake));
+      this.#sockets.handleUpgrade(request, stream, head, (ws) => this.#accept(ws, stream, handshake));
     } else if (this.#pipes) void this.#pipes.upgrade(request, stream, head, handshake);
     else refuse(stream, this.#nothingHere());
   }
@@ -163,8 +165,9 @@ export class WsTransport implements Transport {
     return new BatonError("not_found", `No socket is served at this address. ${advice}`);
   }
 
-  #accept(ws: WebSocket, handshake: Handshake): void {
-    const socket = new WsSocket(ws, handshake.remoteAddress, this.#options.maxBufferedBytes);
+  #accept(ws: WebSocket, stream: Duplex, handshake: Handshake): void {
+    const { remoteAddress } = handshake;
+    const socket = new WsSocket(ws, { stream, remoteAddress, turn: this.#turn, ...this.#options });
     this.#track(ws, socket);
     if (ws.protocol !== this.#options.subprotocol) {
       return socket.close("unsupported_version", `offer the subprotocol ${this.#options.subprotocol}`);
@@ -185,15 +188,29 @@ export class WsTransport implements Transport {
   }
 }
 
+interface WsSocketOptions {
+  /** Below `ws`, which writes its own frames to it at once. */
+  readonly stream: Duplex;
+  readonly remoteAddress: string;
+  readonly turn: Turn;
+  readonly maxBufferedBytes: number;
+}
+
 class WsSocket implements Socket {
   readonly remoteAddress: string;
   readonly #ws: WebSocket;
+  readonly #stream: Duplex;
+  readonly #turn: Turn;
   readonly #maxBufferedBytes: number;
+  /** What leaves at the end of this turn. */
+  #batch: Batch | undefined;
   #missedBeats = 0;
   #frameBytes = 0;
 
-  constructor(ws: WebSocket, remoteAddress: string, maxBufferedBytes: number) {
+  constructor(ws: WebSocket, { stream, remoteAddress, turn, maxBufferedBytes }: WsSocketOptions) {
     this.#ws = ws;
+    this.#stream = stream;
+    this.#turn = turn;
     this.remoteAddress = remoteAddress;
     this.#maxBufferedBytes = maxBufferedBytes;
   }
@@ -212,13 +229,26 @@ class WsSocket implements Socket {
 
   send(message: string | SharedText): void {
     if (this.#ws.readyState !== WebSocket.OPEN) return;
-    this.#ws.send(typeof message === "string" ? message : message.text);
-    if (this.#ws.bufferedAmount - this.#frameBytes > this.#maxBufferedBytes) {
-      this.close("slow_consumer");
-    }
+    const shared = typeof message === "string" ? new SharedText(message) : message;
+    if (!this.#batch) this.#turn.ends(this);
+    const batch = this.#batch?.with(shared) ?? shared.alone;
+    this.#batch = batch;
+    if (batch.bytes > MAX_BATCH_BYTES) this.flush();
+  }
+
+  /** Writes what was sent in this turn. */
+  flush(): void {
+    const batch = this.#batch;
+    if (!batch) return;
+    this.#batch = undefined;
+    if (this.#ws.readyState !== WebSocket.OPEN) return;
+    // Past `ws`, which would frame it anew for every socket, and write head and body apart.
+    this.#stream.write(batch.frames);
+    if (this.#stream.writableLength - this.#frameBytes > this.#maxBufferedBytes) this.close("slow_consumer");
   }
 
   sendBinary(bytes: Uint8Array, flushed: () => void): void {
+    this.flush();
     if (this.#ws.readyState !== WebSocket.OPEN) return;
     this.#frameBytes += bytes.byteLength;
     this.#ws.send(bytes, { binary: true }, (error) => {
@@ -229,6 +259,9 @@ class WsSocket implements Socket {
   }
 
   close(reason: CloseReason, detail?: string): void {
+    if (this.#ws.readyState >= WebSocket.CLOSING) return;
+    this.flush();
+    // It was too slow for that.
     if (this.#ws.readyState >= WebSocket.CLOSING) return;
     closeWith(this.#ws, reason, detail);
   }

@@ -38,7 +38,7 @@ function theatre(control: Control, ...seats: Seat[]) {
       name,
       role,
       send: heard,
-      sendText: (text) => heard(JSON.parse(text) as DownMessage),
+      sendText: ({ text }) => heard(JSON.parse(text) as DownMessage),
       sendBinary: () => {},
       lost: () => {},
       removed: () => {},
