@@ -37,6 +37,8 @@ export class Limits {
   readonly #requests: KeyedBuckets;
   readonly #failedTokens: KeyedBuckets;
   readonly #calls: KeyedBuckets;
+  /** Where sockets may send what they like. It counts nothing, so one does for all. */
+  readonly #unmetered: ConnectionMeter | undefined;
   readonly #kinds: ReadonlyMap<
     Operation,
     { buckets: KeyedBuckets; limit: string; setting: keyof LimitSettings }
@@ -57,6 +59,9 @@ export class Limits {
     this.#requests = perMinute("requestsPerMinute");
     this.#failedTokens = perMinute("failedTokensPerMinute");
     this.#calls = perMinute("callsPerMinute");
+    const { messagesPerSecond, inputEventsPerSecond, bytesPerSecond } = this.settings;
+    if (messagesPerSecond === 0 && inputEventsPerSecond === 0 && bytesPerSecond === 0)
+      this.#unmetered = new ConnectionMeter(this.settings, now);
     const links = kind("links", "linksPerMinute");
     this.#kinds = new Map<Operation, ReturnType<typeof kind>>([
       ["handoff.request", kind("handoff_requests", "handoffRequestsPerMinute")],
@@ -138,10 +143,14 @@ export class Limits {
     }
     if (key !== undefined) this.#socketsOfAddress.add(key);
     this.#socketsOfSubject.add(subject);
-    return once(() => {
+    // One closure: every open socket keeps it.
+    let open = true;
+    return () => {
+      if (!open) return;
+      open = false;
       if (key !== undefined) this.#socketsOfAddress.remove(key);
       this.#socketsOfSubject.remove(subject);
-    });
+    };
   }
 
   /** Counts a call, over HTTP or a socket. @throws BatonError `rate_limited` */
@@ -167,12 +176,16 @@ export class Limits {
       throw tooMany("waits_per_subject", `waiting calls and event streams of ${subject}`, "waitsPerSubject");
     }
     this.#waits.add(subject);
-    return once(() => this.#waits.remove(subject));
+    let waiting = true;
+    return () => {
+      if (waiting) this.#waits.remove(subject);
+      waiting = false;
+    };
   }
 
   /** For a new socket. */
   meter(): ConnectionMeter {
-    return new ConnectionMeter(this.settings, this.#now);
+    return this.#unmetered ?? new ConnectionMeter(this.settings, this.#now);
   }
 
   /** What an address counts as; undefined: nothing is counted. */
@@ -209,13 +222,4 @@ function tooMany(limit: string, what: string, setting: keyof LimitSettings): Bat
 
 function raise(setting: keyof LimitSettings): string {
   return `The gateway's setting BATON_LIMITS can raise ${setting}.`;
-}
-
-function once(release: () => void): () => void {
-  let released = false;
-  return () => {
-    if (released) return;
-    released = true;
-    release();
-  };
 }

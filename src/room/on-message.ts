@@ -137,18 +137,18 @@ async function join(session: Session, message: Extract<Greeted, { type: "sandbox
   }
   leaveRoom(session, sandboxId);
   const { room, release } = await session.context.rooms.acquire(sandboxId);
-  session.joined.set(sandboxId, { room, release });
-  // The socket may have closed while the room was opened: nobody else would let go of it.
-  if (session.gone) {
-    leaveRoom(session, sandboxId);
-    return null;
-  }
   try {
+    // The socket may have closed while the room was opened.
+    if (session.gone) return null;
+    session.joined.set(sandboxId, { room });
     const { id, since, resume } = message;
     await room.join(session, { id, ...(since && { since }), ...(resume !== undefined && { resume }) });
   } catch (error) {
     leaveRoom(session, sandboxId);
     throw error;
+  } finally {
+    // From here on the membership keeps it open.
+    release();
   }
   return null;
 }
@@ -197,7 +197,6 @@ function leaveRoom(session: Session, sandboxId: string): void {
   if (!joined) return;
   session.joined.delete(sandboxId);
   joined.room.leave(session.connectionId);
-  joined.release();
 }
 
 async function input(

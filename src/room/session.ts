@@ -62,7 +62,6 @@ const MAX_MISTAKES = 100;
 
 export interface Joined {
   readonly room: Room;
-  readonly release: () => void;
   /** Epochs in which it drove, and was refused to, as far as that is on record. */
   droveIn?: number;
   refusedIn?: number;
@@ -72,19 +71,21 @@ export class Session implements SocketHandler, Client, Caller {
   readonly connectionId = `c_${nanoid(12)}`;
   readonly context: SessionContext;
   readonly joined = new Map<string, Joined>();
-  readonly claims: Claims;
   readonly address: string;
   readonly #socket: Socket;
-  readonly #handshake: Handshake;
-  readonly #helloTimer: NodeJS.Timeout;
+  #claims: Claims | undefined;
+  /** Until the other end has said who it is: every open socket would keep it. */
+  #handshake: Handshake | undefined;
+  #helloTimer: NodeJS.Timeout | undefined;
   #self: Self | null = null;
   /** Messages that came behind a `hello` whose token is still being looked at; `null` at any other time. */
   #early: string[] | null = null;
   #earlyBytes = 0;
   #watch: Watch | undefined;
-  #leave = (): void => {};
+  #leave: (() => void) | undefined;
   readonly #meter: ConnectionMeter;
-  #queue: Promise<void> = Promise.resolve();
+  /** The last call that was taken, while it is under way. */
+  #queue: Promise<void> | undefined;
   #queued = 0;
   #mistakes = 0;
   #gone = false;
@@ -95,7 +96,6 @@ export class Session implements SocketHandler, Client, Caller {
     this.address = context.door.addressOf(handshake);
     this.#meter = context.door.limits.meter();
     this.context = context;
-    this.claims = new Claims(context.rooms, this);
     this.#helloTimer = setTimeout(
       () => socket.close("hello_timeout", "send hello first"),
       context.helloTimeoutMs,
@@ -142,7 +142,6 @@ export class Session implements SocketHandler, Client, Caller {
     this.#socket.close("internal", "events were lost, resume from the last position");
   }
   removed(sandboxId: string): void {
-    this.joined.get(sandboxId)?.release();
     this.joined.delete(sandboxId);
   }
 
@@ -185,17 +184,19 @@ export class Session implements SocketHandler, Client, Caller {
     if (this.#gone) return;
     this.#gone = true;
     this.context.sessions.delete(this);
-    clearTimeout(this.#helloTimer);
+    this.#greeted();
     this.#watch?.stop();
-    this.#leave();
+    this.#leave?.();
     this.#early = null;
     this.context.lobby.leave(this.connectionId);
-    for (const { room, release } of this.joined.values()) {
-      room.leave(this.connectionId);
-      release();
-    }
+    for (const { room } of this.joined.values()) room.leave(this.connectionId);
     this.joined.clear();
-    this.claims.endAll();
+    this.#claims?.endAll();
+  }
+
+  /** Of those who only watch there are none. */
+  get claims(): Claims {
+    return (this.#claims ??= new Claims(this.context.rooms, this));
   }
 
   /**
@@ -214,10 +215,12 @@ export class Session implements SocketHandler, Client, Caller {
       );
     }
     this.#queued += 1;
-    this.#queue = this.#queue.then(async () => {
+    const turn = (this.#queue ?? Promise.resolve()).then(async () => {
       this.#queued -= 1;
       if (!this.#gone) await this.reply(message, task);
+      if (this.#queue === turn) this.#queue = undefined;
     });
+    this.#queue = turn;
   }
 
   /** Runs `task` now, beside the queue. */
@@ -267,9 +270,12 @@ export class Session implements SocketHandler, Client, Caller {
       );
     if (!isSpoken(message.version)) return this.#unsupported(message.version);
     const { auth } = this.context.door;
+    const handshake = this.#handshake;
     if (!auth) return this.#introduce(message);
+    // Gone meanwhile.
+    if (!handshake) return;
     this.#early = [];
-    this.#present(auth, message).then(
+    this.#present(auth, message, handshake).then(
       () => this.#release(),
       (error: unknown) => {
         if (this.#gone) return;
@@ -296,8 +302,8 @@ export class Session implements SocketHandler, Client, Caller {
   }
 
   /** @throws BatonError `unauthorized`, `forbidden`, `rate_limited`, `too_many`, `unavailable` */
-  async #present(auth: Auth, message: Hello): Promise<void> {
-    const from = { handshake: this.#handshake, address: this.address };
+  async #present(auth: Auth, message: Hello, handshake: Handshake): Promise<void> {
+    const from = { handshake, address: this.address };
     const { self, session } = await identified(this.context.door, auth, message, from);
     if (this.#gone) return;
     this.#welcome(self, session);
@@ -308,12 +314,19 @@ export class Session implements SocketHandler, Client, Caller {
   #welcome(self: Self, session?: LinkSession): void {
     const grant = self.identity?.grant ?? OPEN_GRANT;
     this.#leave = this.context.door.limits.socket(this.address, countedAs({ name: self.name, grant }));
-    clearTimeout(this.#helloTimer);
+    this.#greeted();
     this.#self = self;
     const { connectionId, context } = this;
     this.send(welcomeTo(self, session, { connectionId, heartbeatMs: context.heartbeatMs }));
     this.context.sessions.add(this);
     if (this.context.degraded()) this.send({ type: "gateway.status", degraded: true });
+  }
+
+  /** It said who it is, or never will. */
+  #greeted(): void {
+    clearTimeout(this.#helloTimer);
+    this.#helloTimer = undefined;
+    this.#handshake = undefined;
   }
 
   /** Counts what has come. A peer that does not listen to refusals is closed. */
@@ -347,12 +360,11 @@ export class Session implements SocketHandler, Client, Caller {
     if (!this.#self) return;
     this.#self = { ...this.#self, identity };
     this.#watch?.update(identity);
-    this.claims.endOutside((sandboxId) => reaches(identity.grant, sandboxId));
-    for (const [sandboxId, { room, release }] of this.joined) {
+    this.#claims?.endOutside((sandboxId) => reaches(identity.grant, sandboxId));
+    for (const [sandboxId, { room }] of this.joined) {
       if (reaches(identity.grant, sandboxId)) continue;
       this.joined.delete(sandboxId);
       room.leave(this.connectionId);
-      release();
       this.send({ type: "sandbox.left", sandboxId, reason: "forbidden" });
     }
   }

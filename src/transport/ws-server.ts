@@ -1,5 +1,5 @@
 /** What sockets and pipes have in common on `ws`. */
-import { WebSocketServer, type ServerOptions, type WebSocket } from "ws";
+import { WebSocketServer, type Server, type ServerOptions, type WebSocket } from "ws";
 import { CLOSE, type CloseReason } from "../../protocol/errors.ts";
 
 /** `ws` waits 30 s for a peer's close frame; a stuck one would keep its buffers that long. */
@@ -8,16 +8,18 @@ const CLOSE_TIMEOUT_MS = 1_000;
 const MAX_REASON_BYTES = 123;
 
 /** Makes WebSockets of upgrade requests that it is handed. */
-export function webSocketServer(options: ServerOptions & { readonly maxPayload: number }): WebSocketServer {
+export function webSocketServer<T extends typeof WebSocket>(
+  options: ServerOptions<T> & { readonly maxPayload: number },
+): Server<T> {
   // `closeTimeout` is not in the types yet.
-  const settings: ServerOptions & { closeTimeout: number } = {
+  const settings: ServerOptions<T> & { closeTimeout: number } = {
     noServer: true,
     perMessageDeflate: false,
     // Whoever closes: `ws` does so itself on a broken frame.
     closeTimeout: CLOSE_TIMEOUT_MS,
     ...options,
   };
-  return new WebSocketServer(settings);
+  return new WebSocketServer<T>(settings);
 }
 
 /** Closes with the code of `reason`, and with as much of `detail` as a close frame holds. */

@@ -3,8 +3,8 @@ import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo, Socket as Connection } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
-import { WebSocket, type WebSocketServer } from "ws";
-import { BatonError, type CloseReason } from "../../protocol/errors.ts";
+import type { Server as WebSocketServer, WebSocket } from "ws";
+import { BatonError } from "../../protocol/errors.ts";
 import {
   addressOf,
   firstProtocol,
@@ -16,20 +16,18 @@ import {
   refuseGarbage,
   shuttingDown,
 } from "./handshake.ts";
-import { MAX_BATCH_BYTES, SharedText, type Batch } from "./shared-text.ts";
 import {
   MAX_HEADER_BYTES,
   REQUEST_TIMES,
   type Address,
   type Handshake,
-  type Socket,
-  type SocketHandler,
   type Transport,
   type TransportOptions,
 } from "./transport.ts";
 import { Turn } from "./turn.ts";
 import { WsPipes, type WsPipe } from "./ws-pipe.ts";
-import { closeWith, webSocketServer } from "./ws-server.ts";
+import { webSocketServer } from "./ws-server.ts";
+import { OwnedWebSocket, WsSocket, type SocketHost } from "./ws-socket.ts";
 
 /** Longest a shutdown waits for peers to say goodbye. */
 const SHUTDOWN_MS = 2_000;
@@ -42,11 +40,14 @@ const MAX_CHECK_MS = 1_000;
 export class WsTransport implements Transport {
   readonly #options: TransportOptions;
   readonly #http: Server;
-  readonly #sockets: WebSocketServer;
+  readonly #sockets: WebSocketServer<typeof OwnedWebSocket>;
   readonly #pipes: WsPipes | undefined;
   readonly #open = new Set<WsSocket | WsPipe>();
-  readonly #connections = new Set<Connection>();
-  readonly #turn = new Turn();
+  /** Each with its address, which Node forgets when it is closed. */
+  readonly #connections = new Map<Connection, string>();
+  readonly #host: SocketHost;
+  /** Called on the connection itself: with a closure for each, ten thousand would be megabytes. */
+  readonly #onConnectionClosed: (this: Connection) => void;
   #heartbeat: NodeJS.Timeout | undefined;
   #toldOne = (): void => {};
 
@@ -73,13 +74,23 @@ export class WsTransport implements Transport {
     // Node would leave out what is beyond its limit: a body could come without the header that says how long it is.
     this.#http.maxHeadersCount = 0;
     this.#http.prependListener("connection", (connection) => this.#connected(connection));
+    const disconnected = (connection: Connection): void => this.#disconnected(connection);
+    this.#onConnectionClosed = function (this: Connection) {
+      disconnected(this);
+    };
     this.#sockets = webSocketServer({
+      WebSocket: OwnedWebSocket,
       maxPayload: options.maxMessageBytes,
       // A stranger's first offer is taken and the socket closed after: a page can read a close code, not an HTTP
       // status, and it fails a handshake that answers none of its offers.
       handleProtocols: (offered) =>
         offered.has(options.subprotocol) ? options.subprotocol : (firstProtocol(offered) ?? false),
     });
+    this.#host = {
+      turn: new Turn(),
+      maxBufferedBytes: options.maxBufferedBytes,
+      ended: (socket) => this.#ended(socket),
+    };
     this.#pipes = options.pipes && new WsPipes(options.pipes, (ws, pipe) => this.#track(ws, pipe));
     this.#http.on("upgrade", (request: IncomingMessage, stream: Duplex, head: Buffer) =>
       this.#upgrade(request, stream, head),
@@ -127,20 +138,23 @@ export class WsTransport implements Transport {
   }
 
   #connected(connection: Connection): void {
-    const { admitConnection, connectionClosed } = this.#options;
+    const { admitConnection } = this.#options;
     // Gone already when it has none.
     const address = connection.remoteAddress ?? "unknown";
     if (admitConnection && !admitConnection(address)) return void connection.destroy();
-    this.#connections.add(connection);
-    connection.once("close", () => {
-      this.#connections.delete(connection);
-      connectionClosed?.(address);
-      this.#toldOne();
-    });
+    this.#connections.set(connection, address);
+    connection.on("close", this.#onConnectionClosed);
+  }
+
+  #disconnected(connection: Connection): void {
+    const address = this.#connections.get(connection);
+    this.#connections.delete(connection);
+    if (address !== undefined) this.#options.connectionClosed?.(address);
+    this.#toldOne();
   }
 
   #upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
-    stream.on("error", () => stream.destroy());
+    stream.on("error", destroy);
     // A connection from before the shutdown: nobody would tell its socket to go.
     if (!this.#http.listening) return refuse(stream, shuttingDown());
     if (hasTooManyHeaders(request)) return refuseGarbage(stream, 431);
@@ -165,111 +179,32 @@ export class WsTransport implements Transport {
     return new BatonError("not_found", `No socket is served at this address. ${advice}`);
   }
 
-  #accept(ws: WebSocket, stream: Duplex, handshake: Handshake): void {
-    const { remoteAddress } = handshake;
-    const socket = new WsSocket(ws, { stream, remoteAddress, turn: this.#turn, ...this.#options });
-    this.#track(ws, socket);
+  #accept(ws: OwnedWebSocket, stream: Duplex, handshake: Handshake): void {
+    // `ws` listens itself from here on.
+    stream.off("error", destroy);
+    const socket = new WsSocket(ws, stream, handshake.remoteAddress, this.#host);
+    this.#open.add(socket);
     if (ws.protocol !== this.#options.subprotocol) {
       return socket.close("unsupported_version", `offer the subprotocol ${this.#options.subprotocol}`);
     }
     socket.attach(this.#options.onSocket(socket, handshake));
   }
 
-  #track(ws: WebSocket, connection: WsSocket | WsPipe): void {
-    this.#open.add(connection);
-    ws.once("close", () => {
-      this.#open.delete(connection);
-      if (this.#open.size > 0 || this.#http.listening) return;
-      this.#http.closeAllConnections();
-      this.#toldOne();
-    });
+  #track(ws: WebSocket, pipe: WsPipe): void {
+    this.#open.add(pipe);
+    ws.once("close", () => this.#ended(pipe));
     // `ws` closes with 1009, 1007 or 1002 by itself; the error event must have a listener all the same.
     ws.on("error", () => {});
   }
+
+  #ended(connection: WsSocket | WsPipe): void {
+    this.#open.delete(connection);
+    if (this.#open.size > 0 || this.#http.listening) return;
+    this.#http.closeAllConnections();
+    this.#toldOne();
+  }
 }
 
-interface WsSocketOptions {
-  /** Below `ws`, which writes its own frames to it at once. */
-  readonly stream: Duplex;
-  readonly remoteAddress: string;
-  readonly turn: Turn;
-  readonly maxBufferedBytes: number;
-}
-
-class WsSocket implements Socket {
-  readonly remoteAddress: string;
-  readonly #ws: WebSocket;
-  readonly #stream: Duplex;
-  readonly #turn: Turn;
-  readonly #maxBufferedBytes: number;
-  /** What leaves at the end of this turn. */
-  #batch: Batch | undefined;
-  #missedBeats = 0;
-  #frameBytes = 0;
-
-  constructor(ws: WebSocket, { stream, remoteAddress, turn, maxBufferedBytes }: WsSocketOptions) {
-    this.#ws = ws;
-    this.#stream = stream;
-    this.#turn = turn;
-    this.remoteAddress = remoteAddress;
-    this.#maxBufferedBytes = maxBufferedBytes;
-  }
-
-  attach(handler: SocketHandler): void {
-    this.#ws.on("message", (data: Buffer, isBinary: boolean) => {
-      this.#missedBeats = 0;
-      if (isBinary) handler.binary();
-      else handler.text(data.toString("utf8"));
-    });
-    this.#ws.on("pong", () => {
-      this.#missedBeats = 0;
-    });
-    this.#ws.once("close", () => handler.closed());
-  }
-
-  send(message: string | SharedText): void {
-    if (this.#ws.readyState !== WebSocket.OPEN) return;
-    const shared = typeof message === "string" ? new SharedText(message) : message;
-    if (!this.#batch) this.#turn.ends(this);
-    const batch = this.#batch?.with(shared) ?? shared.alone;
-    this.#batch = batch;
-    if (batch.bytes > MAX_BATCH_BYTES) this.flush();
-  }
-
-  /** Writes what was sent in this turn. */
-  flush(): void {
-    const batch = this.#batch;
-    if (!batch) return;
-    this.#batch = undefined;
-    if (this.#ws.readyState !== WebSocket.OPEN) return;
-    // Past `ws`, which would frame it anew for every socket, and write head and body apart.
-    this.#stream.write(batch.frames);
-    if (this.#stream.writableLength - this.#frameBytes > this.#maxBufferedBytes) this.close("slow_consumer");
-  }
-
-  sendBinary(bytes: Uint8Array, flushed: () => void): void {
-    this.flush();
-    if (this.#ws.readyState !== WebSocket.OPEN) return;
-    this.#frameBytes += bytes.byteLength;
-    this.#ws.send(bytes, { binary: true }, (error) => {
-      this.#frameBytes -= bytes.byteLength;
-      // Node reports no error for what was under way when the connection broke.
-      if (!error && this.#ws.readyState === WebSocket.OPEN) flushed();
-    });
-  }
-
-  close(reason: CloseReason, detail?: string): void {
-    if (this.#ws.readyState >= WebSocket.CLOSING) return;
-    this.flush();
-    // It was too slow for that.
-    if (this.#ws.readyState >= WebSocket.CLOSING) return;
-    closeWith(this.#ws, reason, detail);
-  }
-
-  beat(): void {
-    if (this.#ws.readyState !== WebSocket.OPEN) return;
-    if (this.#missedBeats >= 2) return this.close("heartbeat_timeout");
-    this.#missedBeats += 1;
-    this.#ws.ping();
-  }
+function destroy(this: Duplex): void {
+  this.destroy();
 }
