@@ -14,15 +14,35 @@ export interface Watch {
   stop(): void;
 }
 
-interface Watcher {
+/** A class, not closures: every open socket has one. */
+class Watcher implements Watch {
   identity: Identity;
   readonly ended: (how: TokenEnd) => void;
+  readonly #revocations: Revocations;
+
+  constructor(revocations: Revocations, identity: Identity, ended: (how: TokenEnd) => void) {
+    this.#revocations = revocations;
+    this.identity = identity;
+    this.ended = ended;
+  }
+
+  update(identity: Identity): void {
+    this.identity = identity;
+    this.#revocations.wakeAt(identity.expiresAt);
+  }
+
+  stop(): void {
+    this.#revocations.forget(this);
+  }
 }
 
 /** Half of the second within which a revocation must be everywhere. */
 const POLL_MS = 500;
 /** A node that could not ask for so long takes no tokens: it does not know which were revoked. */
 const STALE_MS = 10_000;
+
+/** How often marks that have ended are let go of: what they ended has ended before. */
+const CLEAN_MS = 10_000;
 
 /** Far below what a timer can hold (24.8 days). */
 const MAX_WAIT_MS = 24 * 60 * 60 * 1_000;
@@ -43,6 +63,7 @@ export class Revocations {
   readonly #linkMarks: number;
   readonly #watchers = new Set<Watcher>();
   #version = 0;
+  #cleanedAt = performance.now();
   #askedAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   /** For the first token that expires. */
@@ -107,16 +128,14 @@ export class Revocations {
 
   /** Calls `ended` once, when the token expires or is revoked, unless stopped before. */
   watch(identity: Identity, ended: (how: TokenEnd) => void): Watch {
-    const watcher: Watcher = { identity, ended };
+    const watcher = new Watcher(this, identity, ended);
     this.#watchers.add(watcher);
-    this.#wakeAt(identity.expiresAt);
-    return {
-      update: (newer) => {
-        watcher.identity = newer;
-        this.#wakeAt(newer.expiresAt);
-      },
-      stop: () => void this.#watchers.delete(watcher),
-    };
+    this.wakeAt(identity.expiresAt);
+    return watcher;
+  }
+
+  forget(watcher: Watcher): void {
+    this.#watchers.delete(watcher);
   }
 
   /** Of what this node heard of half a second ago: the reserve is larger than what can come in that time. */
@@ -140,6 +159,8 @@ export class Revocations {
       // What the store lost of links is lost; of revocations this node's word is all that is left.
       if (reset) for (const id of this.#marks.keys()) if (!id.startsWith(REVOKED)) this.#marks.delete(id);
       for (const { id, until } of marks) this.#marks.set(id, until);
+      // Twice a second there is nothing new: no reason to look at every socket.
+      if (marks.length > 0) this.#sweep();
       this.#askedAt = performance.now();
       // Until all is told again, the next look is answered with a reset again.
       if (reset) await this.#tellAgain(new Set(marks.map(({ id }) => id)));
@@ -148,7 +169,14 @@ export class Revocations {
       if (!(error instanceof BatonError && error.retryable))
         this.#log.error({ err: error }, "could not look for revoked tokens; trying again");
     }
-    this.#sweep();
+    this.#clean();
+  }
+
+  #clean(): void {
+    const now = performance.now();
+    if (now - this.#cleanedAt < CLEAN_MS) return;
+    this.#cleanedAt = now;
+    for (const [id, until] of this.#marks) if (until <= Date.now()) this.#marks.delete(id);
   }
 
   async #tellAgain(stored: ReadonlySet<string>): Promise<void> {
@@ -162,7 +190,7 @@ export class Revocations {
   }
 
   /** Expiry is to the moment, and one timer serves all sockets. */
-  #wakeAt(at: number): void {
+  wakeAt(at: number): void {
     if (this.#closed || (this.#expiry && this.#expiry.at <= at)) return;
     clearTimeout(this.#expiry?.timer);
     const wait = Math.min(Math.max(0, at - Date.now()), MAX_WAIT_MS);
@@ -175,10 +203,9 @@ export class Revocations {
     };
   }
 
-  /** One look at all: ten thousand sockets need no ten thousand timers. */
+  /** One look at all, when something ended: ten thousand sockets need no ten thousand timers. */
   #sweep(): void {
     const now = Date.now();
-    for (const [id, until] of this.#marks) if (until <= now) this.#marks.delete(id);
     let first = Number.POSITIVE_INFINITY;
     for (const watcher of this.#watchers) {
       const { expiresAt } = watcher.identity;
@@ -190,6 +217,6 @@ export class Revocations {
       this.#watchers.delete(watcher);
       watcher.ended(revoked ? "token_revoked" : "token_expired");
     }
-    if (Number.isFinite(first)) this.#wakeAt(first);
+    if (Number.isFinite(first)) this.wakeAt(first);
   }
 }

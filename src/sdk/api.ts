@@ -98,7 +98,10 @@ export interface WaitOptions extends CallOptions {
 export interface SandboxUpdate {
   readonly sandbox: Sandbox;
   readonly event?: SandboxEvent;
+  /** Who is here: at most 100, those who may act before those who only watch. */
   readonly members: readonly Member[];
+  /** How many more are here. */
+  readonly moreMembers: number;
   readonly tabs: readonly Tab[];
   readonly dialog: Dialog | null;
   /** False while the socket is away: what is shown may be old. */

@@ -1,3 +1,4 @@
+import type { DownMessage } from "../../protocol/down.ts";
 import { BatonError } from "../../protocol/errors.ts";
 import type { Position } from "../../protocol/ids.ts";
 import type { Dialog, Tab } from "../../protocol/preview.ts";
@@ -43,6 +44,7 @@ export class Follower {
   /** Events up to this one follow the join's answer. */
   #missedUntil = 0;
   #members: readonly Member[] = [];
+  #moreMembers = 0;
   #tabs: readonly Tab[] = [];
   #dialog: Dialog | null = null;
   #current: SandboxUpdate | undefined;
@@ -152,8 +154,9 @@ export class Follower {
     this.#emit(event);
   }
 
-  presence(members: readonly Member[]): void {
+  presence({ members, more = 0 }: Extract<DownMessage, { type: "presence" }>): void {
     this.#members = members;
+    this.#moreMembers = more;
     this.#emit();
   }
 
@@ -211,6 +214,7 @@ export class Follower {
     const first = !this.#joinedHere;
     this.#joinedHere = true;
     this.#members = answer.members;
+    this.#moreMembers = answer.more ?? 0;
     this.#tabs = answer.tabs;
     this.#dialog = answer.dialog;
     this.#missedUntil = answer.position.seq;
@@ -253,6 +257,7 @@ export class Follower {
       sandbox,
       ...(event && { event }),
       members: this.#members,
+      moreMembers: this.#moreMembers,
       tabs: this.#tabs,
       dialog: this.#dialog,
       connected,

@@ -251,7 +251,7 @@ export class Handle implements SandboxHandle {
       case "event":
         return this.#follower.event(message.event);
       case "presence":
-        return this.#follower.presence(message.members);
+        return this.#follower.presence(message);
       case "browser.tabs":
         return this.#follower.tabs(message.tabs);
       case "browser.dialog":

@@ -18,6 +18,8 @@ export class Room {
 
   readonly sandbox = signal<Sandbox | undefined>(undefined);
   readonly members = signal<readonly Member[]>([]);
+  /** How many are here beside those. */
+  readonly moreMembers = signal(0);
   readonly tabs = signal<readonly Tab[]>([]);
   readonly dialog = signal<Dialog | null>(null);
   readonly connected = signal(false);
@@ -91,6 +93,7 @@ export class Room {
       const previous = this.sandbox.peek();
       this.sandbox.value = update.sandbox;
       this.members.value = update.members;
+      this.moreMembers.value = update.moreMembers;
       this.tabs.value = update.tabs;
       this.dialog.value = update.dialog;
       this.connected.value = update.connected;

@@ -12,6 +12,7 @@ export function Presence({ room }: { room: Room }) {
     name: room.me,
     role: identity.value?.role ?? "operator",
   });
+  const more = room.moreMembers.value;
   const control = room.sandbox.value?.control;
   const controller = control?.controller;
   const mayPass = room.youDrive.value && rights.value.pass;
@@ -19,7 +20,7 @@ export function Presence({ room }: { room: Room }) {
   return (
     <section class="panel-section">
       <h2>
-        Here now <span class="count tabular">{people.length}</span>
+        Here now <span class="count tabular">{people.length + more}</span>
       </h2>
       <ul class="presence" data-testid="presence">
         {people.map((person) => (
@@ -53,6 +54,11 @@ export function Presence({ room }: { room: Room }) {
             )}
           </li>
         ))}
+        {more > 0 && (
+          <li class="meta tabular" data-testid="more-members">
+            and {more} more, who watch
+          </li>
+        )}
       </ul>
     </section>
   );
