@@ -32,6 +32,11 @@ import { OwnedWebSocket, WsSocket, type SocketHost } from "./ws-socket.ts";
 /** Longest a shutdown waits for peers to say goodbye. */
 const SHUTDOWN_MS = 2_000;
 /**
+ * Connections that wait to be taken, as far as the system lets them (`net.core.somaxconn`): after a restart everybody
+ * comes at once, and whoever finds no place tries again a second later.
+ */
+const BACKLOG = 4_096;
+/**
  * How often Node looks for requests that take too long. Its own 30 s would let one take four times what it may; looking
  * costs nothing that could be measured.
  */
@@ -105,7 +110,7 @@ export class WsTransport implements Transport {
   async listen(host: string, port: number): Promise<Address> {
     await new Promise<void>((resolve, reject) => {
       this.#http.once("error", reject);
-      this.#http.listen({ host, port }, () => {
+      this.#http.listen({ host, port, backlog: BACKLOG }, () => {
         this.#http.off("error", reject);
         resolve();
       });
