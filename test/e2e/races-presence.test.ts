@@ -40,7 +40,7 @@ describe("H5: a person's grace time", () => {
     await here("watcher");
     const first = await raw({ name: "ann" });
     await first.done("sandbox.joined", JOIN);
-    await here("watcher", "ann");
+    await here("ann", "watcher");
     await first.done("result", TAKE);
     await first.close();
     await watcher.next("event", ({ event }) => event.type === "control.away");
@@ -49,7 +49,7 @@ describe("H5: a person's grace time", () => {
     const second = await raw({ name: "ann" });
     await second.done("sandbox.joined", JOIN);
     const goOn = await returning;
-    await here("watcher", "ann");
+    await here("ann", "watcher");
     await second.close();
     await here("watcher");
     goOn();
@@ -189,7 +189,7 @@ describe("joining", () => {
     await carl.done("sandbox.joined", JOIN);
     goOn(storeAway());
     await refused;
-    const names = ["watcher", "carl"];
+    const names = ["carl", "watcher"];
     await watcher.next("presence", ({ members }) => members.length === names.length);
     const last = watcher.received.findLast((message) => message.type === "presence");
     expect(last?.members.map(({ name }) => name)).toEqual(names);
