@@ -2,6 +2,8 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { arch, cpus, loadavg, release, totalmem, type } from "node:os";
 import { parseArgs } from "node:util";
+import { fanOutChart } from "./lib/chart.ts";
+import { goalsOf } from "./lib/goals.ts";
 import { toMarkdown, toText, type Report } from "./lib/report.ts";
 import { Resources } from "./lib/resources.ts";
 import type { Plan, Result, Scenario } from "./lib/scenario.ts";
@@ -11,11 +13,17 @@ import { cdpScreenshots } from "./scenarios/cdp-screenshots.ts";
 import { cdpScript } from "./scenarios/cdp-script.ts";
 import { cdpStalled } from "./scenarios/cdp-stalled.ts";
 import { fanOut } from "./scenarios/fan-out.ts";
+import { fanOutCost } from "./scenarios/fan-out-cost.ts";
+import { fanOutLatency } from "./scenarios/fan-out-latency.ts";
 import { frameLatency } from "./scenarios/frame-latency.ts";
 import { frameRate } from "./scenarios/frame-rate.ts";
+import { idleMemory } from "./scenarios/idle-memory.ts";
+import { idleRooms } from "./scenarios/idle-rooms.ts";
 import { inputLatency } from "./scenarios/input-latency.ts";
 import { inputRoundTrip } from "./scenarios/input-round-trip.ts";
+import { reconnect } from "./scenarios/reconnect.ts";
 import { transitions } from "./scenarios/transitions.ts";
+import { viewers } from "./scenarios/viewers.ts";
 
 const SCENARIOS: readonly Scenario[] = [
   inputLatency,
@@ -29,6 +37,12 @@ const SCENARIOS: readonly Scenario[] = [
   cdpCommands,
   cdpScreenshots,
   cdpStalled,
+  fanOutCost,
+  fanOutLatency,
+  idleMemory,
+  reconnect,
+  viewers,
+  idleRooms,
 ];
 const FULL: Plan = {
   rounds: 5,
@@ -43,6 +57,14 @@ const FULL: Plan = {
   screenshots: 6,
   commands: 400,
   stalledMs: 3_000,
+  fieldMs: 800,
+  fieldWindows: [4, 1, 16],
+  idle: [2_000, 4_000, 6_000],
+  subscribers: 10_000,
+  viewers: 500,
+  viewersMs: 6_000,
+  idleRooms: 10_000,
+  idleMs: 5_000,
 };
 const QUICK: Plan = {
   rounds: 2,
@@ -57,13 +79,34 @@ const QUICK: Plan = {
   screenshots: 3,
   commands: 100,
   stalledMs: 800,
+  fieldMs: 400,
+  fieldWindows: [4],
+  idle: [1_000, 2_000],
+  subscribers: 1_000,
+  viewers: 500,
+  viewersMs: 1_000,
+  idleRooms: 2_000,
+  idleMs: 1_000,
 };
+/** Those that the goals are about, by their ids. */
+const FIELD: ReadonlySet<string> = new Set([
+  "fan-out-cost",
+  "fan-out-latency",
+  "idle-memory",
+  "reconnect",
+  "viewers",
+  "idle-rooms",
+  "input-latency",
+  "frame-latency",
+]);
 /** Something hangs if a run is not over by then. */
-const MAX_RUN_MS = 15 * 60_000;
+const MAX_RUN_MS = 45 * 60_000;
 const RESULTS = new URL("results/", import.meta.url);
+const CHART = "fan-out.svg";
 
-const USAGE = `npm run bench [-- --quick] [-- --only <scenario>]
-  --quick   fewer samples, less than 20 s a scenario; writes no results
+const USAGE = `npm run bench [-- --quick] [-- --only <scenario>] [-- --field]
+  --quick   fewer samples, less than 20 s a scenario, a minute where it is the field's; writes no results
+  --field   the scenarios that the goals are about; writes results/field.json, field.md and the chart
   --only    one of ${SCENARIOS.map(({ id }) => id).join(", ")}; writes no results
 `;
 
@@ -73,13 +116,20 @@ let resources = new Resources();
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
-    options: { quick: { type: "boolean" }, only: { type: "string" }, help: { type: "boolean", short: "h" } },
+    options: {
+      quick: { type: "boolean" },
+      only: { type: "string" },
+      field: { type: "boolean" },
+      help: { type: "boolean", short: "h" },
+    },
   });
   if (values.help) {
     say(USAGE);
     return 0;
   }
-  const scenarios = SCENARIOS.filter(({ id }) => values.only === undefined || id === values.only);
+  const scenarios = SCENARIOS.filter(({ id }) =>
+    values.only === undefined ? !values.field || FIELD.has(id) : id === values.only,
+  );
   if (scenarios.length === 0) {
     say(`There is no scenario ${values.only}.\n${USAGE}`);
     return 2;
@@ -89,9 +139,18 @@ async function main(): Promise<number> {
   say(`\n${toText(report)}\n`);
   if (values.quick || values.only !== undefined) return 0;
   await mkdir(RESULTS, { recursive: true });
-  await writeFile(new URL("latest.json", RESULTS), `${JSON.stringify(report, null, 2)}\n`);
-  await writeFile(new URL("latest.md", RESULTS), toMarkdown(report));
-  say("Written to load-tests/results/latest.json and latest.md.");
+  const name = values.field ? "field" : "latest";
+  const drawn = fanOutChart(report.results);
+  if (drawn !== undefined) await writeFile(new URL(CHART, RESULTS), drawn);
+  const page = {
+    command: `npm run bench${values.field ? " -- --field" : ""}`,
+    ...(drawn !== undefined && { chart: CHART }),
+  };
+  await writeFile(new URL(`${name}.json`, RESULTS), `${JSON.stringify(report, null, 2)}\n`);
+  await writeFile(new URL(`${name}.md`, RESULTS), toMarkdown(report, page));
+  say(
+    `Written to load-tests/results: ${[`${name}.json`, `${name}.md`, ...(drawn ? [CHART] : [])].join(", ")}.`,
+  );
   return 0;
 }
 
@@ -124,6 +183,7 @@ async function measure(scenarios: readonly Scenario[], plan: Plan): Promise<Repo
       loadAtStart,
     },
     plan,
+    goals: goalsOf(results),
     results,
   };
 }

@@ -25,10 +25,9 @@ export interface FrameHeader {
   tab: number;
 }
 
-/** One allocation and one copy: header and picture in a buffer that all viewers of a sandbox share. */
-export function encodeFrame(header: FrameHeader, jpeg: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(FRAME_HEADER_BYTES + jpeg.byteLength);
-  const view = new DataView(bytes.buffer);
+/** Writes the header into the first `FRAME_HEADER_BYTES` of `bytes`, all of them; the picture stands behind them. */
+export function writeFrameHeader(bytes: Uint8Array, header: FrameHeader): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, FRAME_HEADER_BYTES);
   view.setUint8(0, LAYOUT_VERSION);
   view.setUint8(1, FORMAT_JPEG);
   view.setUint16(2, FRAME_HEADER_BYTES);
@@ -38,8 +37,6 @@ export function encodeFrame(header: FrameHeader, jpeg: Uint8Array): Uint8Array {
   view.setUint16(20, Math.min(header.viewportWidth, 0xffff));
   view.setUint16(22, Math.min(header.viewportHeight, 0xffff));
   view.setUint32(24, header.tab);
-  bytes.set(jpeg, FRAME_HEADER_BYTES);
-  return bytes;
 }
 
 /** Reads a frame; `jpeg` is a view into `bytes`. Returns `null` for anything that is not a frame of a known layout. */

@@ -66,6 +66,14 @@ const targets = parsed((text) => {
   return text;
 });
 
+/** Processes that serve, at the most: each of them needs memory of its own, and talks to the one that has the store. */
+export const MAX_WORKERS = 64;
+const workers = parsed((text): number | "auto" => {
+  const count = /^\d{1,2}$/.test(text) ? Number(text) : 0;
+  if (text === "auto" || (count >= 1 && count <= MAX_WORKERS)) return text === "auto" ? text : count;
+  throw new RangeError(`it must be a whole number from 1 to ${MAX_WORKERS}, or auto for one per core`);
+});
+
 const Environment = z.object({
   BATON_HOST: z.string().min(1).default("127.0.0.1"),
   BATON_PORT: whole(0, 65_535).default(7070),
@@ -73,7 +81,8 @@ const Environment = z.object({
   BATON_DATA_DIR: z.string().min(1).default(".baton"),
   BATON_REDIS_URL: z.string().min(1).default("redis://127.0.0.1:6379"),
   BATON_REDIS_REPLICAS: whole(0, 100).default(0),
-  BATON_TRANSPORT: z.enum(["ws"]).default("ws"),
+  BATON_WORKERS: workers.default(1),
+  BATON_TRANSPORT: z.enum(["ws", "uws"]).default("ws"),
   BATON_SECRET: list
     .pipe(
       z
@@ -124,6 +133,9 @@ export interface Config {
   readonly navigationTargets: string;
   readonly host: string;
   readonly port: number;
+  readonly transport: "ws" | "uws";
+  /** Processes that serve; `auto`: one for each core. */
+  readonly workers: number | "auto";
   /** Without a slash at the end. Default: where the gateway listens. */
   readonly publicUrl?: string;
   readonly chromium?: string;
@@ -195,6 +207,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       data.BATON_NAVIGATION_TARGETS ?? (auth ? (data.BATON_DEMO ? "public,loopback" : "public") : "*"),
     host: data.BATON_HOST,
     port: data.BATON_PORT,
+    transport: data.BATON_TRANSPORT,
+    workers: data.BATON_WORKERS,
     ...(data.BATON_PUBLIC_URL !== undefined && { publicUrl: data.BATON_PUBLIC_URL.replace(/\/+$/, "") }),
     ...(data.BATON_CHROMIUM !== undefined && { chromium: data.BATON_CHROMIUM }),
     logLevel: data.BATON_LOG_LEVEL,

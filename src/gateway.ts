@@ -77,6 +77,8 @@ export interface GatewayOptions {
   readonly browsers?: BrowserProvider;
   /** What moves messages and requests. Default: Node's HTTP server and `ws`. */
   readonly transport?: TransportFactory;
+  /** Default: its own. */
+  readonly metrics?: Metrics;
   readonly logger?: Logger;
 }
 
@@ -107,7 +109,7 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
       `Without a secret everybody who reaches ${host} could drive the browsers. Give \`auth\`, or listen on 127.0.0.1.`,
     );
   }
-  const metrics = new Metrics();
+  const metrics = options.metrics ?? new Metrics();
   metrics.collectProcess();
   const store = options.store ?? new MemoryStore();
   const auth = options.auth && new Auth({ keys: options.auth, store, log });
@@ -220,8 +222,18 @@ export function createGateway(options: GatewayOptions = {}): Gateway {
   });
   metrics.gauge("baton_connections", "Open WebSocket connections.", () => transport.connections);
   metrics.gauge("baton_rooms", "Rooms open on this node.", () => rooms.size);
-  metrics.gauge("baton_degraded", "1 while the store cannot be reached.", () => (pulse.degraded ? 1 : 0));
-  metrics.gauge("baton_nodes", "Nodes that this one knows to be alive, itself included.", () => pulse.nodes);
+  metrics.gauge(
+    "baton_degraded",
+    "1 while the store cannot be reached.",
+    () => (pulse.degraded ? 1 : 0),
+    "max",
+  );
+  metrics.gauge(
+    "baton_nodes",
+    "Nodes that this one knows to be alive, itself included.",
+    () => pulse.nodes,
+    "max",
+  );
 
   let ticking: NodeJS.Timeout | undefined;
   const tick = async (): Promise<void> => {

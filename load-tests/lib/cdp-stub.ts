@@ -14,6 +14,11 @@ const PICTURE_BYTES = 4_000_000;
 /** The same of one event of a heap snapshot. Chromium's are of about this size. */
 const CHUNK_BYTES = 100_000;
 
+/** The last of a frame's metadata. */
+const TIMESTAMP = '"timestamp":';
+/** So long that it is as many digits whatever the time is. */
+const TIMESTAMP_BYTES = 24;
+
 interface Command {
   readonly id: number;
   readonly method: string;
@@ -82,6 +87,23 @@ export class CdpStub {
     };
     const params = { data: jpeg.toString("base64"), metadata, sessionId: 1 };
     return Buffer.from(JSON.stringify({ method: "Page.screencastFrame", params, sessionId: SESSION_ID }));
+  }
+
+  /**
+   * The same for any moment: what it returns writes that, in milliseconds, where a browser says when it composed the
+   * picture. It is the same buffer each time.
+   */
+  static datedFrame(jpeg: Buffer): (at: number) => Buffer {
+    const text = CdpStub.frame(jpeg).toString("latin1");
+    const start = text.indexOf(TIMESTAMP) + TIMESTAMP.length;
+    const end = text.indexOf("}", start);
+    const frame = Buffer.from(text.slice(0, start) + "0".repeat(TIMESTAMP_BYTES) + text.slice(end));
+    return (at) => {
+      const seconds = at / 1_000;
+      const decimals = TIMESTAMP_BYTES - 1 - Math.floor(seconds).toString().length;
+      frame.write(seconds.toFixed(decimals), start, "latin1");
+      return frame;
+    };
   }
 
   /** Sends to whoever started a screencast last; returns `performance.now()` of the moment before. */

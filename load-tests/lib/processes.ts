@@ -19,6 +19,7 @@ export interface Service {
 
 export interface Worker {
   readonly info: Info;
+  readonly pid: number;
   /** Resolves to what the process's `answer` made of it; rejects when that failed or the process ended. */
   readonly ask: <T>(question: unknown) => Promise<T>;
 }
@@ -42,14 +43,26 @@ export async function startProcess(resources: Resources, script: string, args: s
   return (await startWorker(resources, script, args)).info;
 }
 
-/** The same for a process that can be asked. */
+/**
+ * The same for a process that can be asked.
+ * @param before command in front of Node's, which becomes it: `taskset -c 0`
+ */
 export async function startWorker(
   resources: Resources,
   script: string,
   args: string[] = [],
+  before: readonly string[] = [],
 ): Promise<Worker> {
+  // What comes before becomes the program that was asked for: it is the same process, with the same channel.
+  const [execPath = process.execPath, ...first] = before;
   const child = fork(fileURLToPath(new URL(script, import.meta.url)), args, {
-    execArgv: ["--import", import.meta.resolve("tsx")],
+    execPath,
+    execArgv: [
+      ...first,
+      ...(before.length > 0 ? [process.execPath] : []),
+      "--import",
+      import.meta.resolve("tsx"),
+    ],
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });
   resources.onClose(() => endProcess(child));
@@ -83,7 +96,7 @@ export async function startWorker(
     child.send({ number, question } satisfies Question);
     return within(answer, `the answer of ${script}`, START_MS) as Promise<T>;
   };
-  return { info, ask };
+  return { info, pid: child.pid ?? 0, ask };
 }
 
 async function endProcess(child: ChildProcess): Promise<void> {

@@ -1,7 +1,7 @@
 /**
  * The reference: the least that any program between a WebSocket client and a browser has to do. It reads the client's
  * JSON and writes the CDP command; it reads the browser's JSON, decodes the picture and forwards its bytes. It checks
- * nothing, knows one client and one page, and has no bound on what it buffers.
+ * nothing, knows one page, and has no bound on what it buffers.
  */
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
@@ -20,7 +20,7 @@ serve(async ([cdpUrl = ""]) => {
   await once(browser, "open");
   let lastId = 0;
   let sessionId: string | undefined;
-  let client: WebSocket | undefined;
+  const viewers = new Set<WebSocket>();
   const command = (method: string, params: object): void =>
     browser.send(JSON.stringify({ id: ++lastId, method, params, sessionId }));
 
@@ -29,7 +29,8 @@ serve(async ([cdpUrl = ""]) => {
       const message = JSON.parse(data.toString("utf8")) as FromBrowser;
       if (message.result?.sessionId !== undefined) resolve(message.result.sessionId);
       if (message.method !== "Page.screencastFrame" || !message.params) return;
-      client?.send(Buffer.from(message.params.data, "base64"));
+      const picture = Buffer.from(message.params.data, "base64");
+      for (const viewer of viewers) viewer.send(picture);
       command("Page.screencastFrameAck", { sessionId: message.params.sessionId });
     });
   });
@@ -38,14 +39,24 @@ serve(async ([cdpUrl = ""]) => {
 
   const server = new WebSocketServer({ host: "127.0.0.1", port: 0, perMessageDeflate: false });
   server.on("connection", (socket) => {
-    client = socket;
-    socket.on("message", (data: Buffer) => fromClient(JSON.parse(data.toString("utf8")) as UpMessage));
+    socket.on("message", (data: Buffer) =>
+      fromClient(socket, JSON.parse(data.toString("utf8")) as UpMessage),
+    );
+    socket.on("close", () => viewers.delete(socket));
+    // A viewer that leaves in the middle of a picture.
+    socket.on("error", () => {});
   });
   await once(server, "listening");
 
-  function fromClient(message: UpMessage): void {
-    if (message.type === "preview.start") command("Page.startScreencast", { format: "jpeg", quality: 60 });
-    if (message.type === "preview.stop") command("Page.stopScreencast", {});
+  function fromClient(client: WebSocket, message: UpMessage): void {
+    if (message.type === "preview.start") {
+      viewers.add(client);
+      command("Page.startScreencast", { format: "jpeg", quality: 60 });
+    }
+    if (message.type === "preview.stop") {
+      viewers.delete(client);
+      command("Page.stopScreencast", {});
+    }
     if (message.type !== "input") return;
     for (const event of message.events) {
       if (event.kind !== "mouse") continue;
@@ -58,7 +69,7 @@ serve(async ([cdpUrl = ""]) => {
   return {
     info: { url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}` },
     close: async () => {
-      client?.terminate();
+      for (const client of server.clients) client.terminate();
       browser.terminate();
       await new Promise<void>((resolve) => server.close(() => resolve()));
     },

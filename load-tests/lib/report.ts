@@ -1,6 +1,7 @@
 /** A run's results as people read them: a table in the terminal, and a page that is kept. */
-import type { PathResult, Plan, Result, Unit } from "./scenario.ts";
-import type { Ratio } from "./stats.ts";
+import { GOAL_HEADS, rowOf } from "./goals.ts";
+import type { Goal, PathResult, Plan, Result, Unit } from "./scenario.ts";
+import { middle, type Ratio } from "./stats.ts";
 
 /** A machine with more than this waiting at the start is doing something else as well. */
 const QUIET_LOAD = 0.5;
@@ -22,43 +23,65 @@ export interface Report {
   readonly durationS: number;
   readonly machine: Machine;
   readonly plan: Plan;
+  /** Of what was measured. */
+  readonly goals: readonly Goal[];
   readonly results: readonly Result[];
 }
 
-const NAMES: Readonly<Record<Unit, string>> = { ms: "milliseconds", MB: "megabytes" };
+/** What the command that wrote it is called, and the chart that it drew, if it did. */
+export interface Page {
+  readonly command: string;
+  readonly chart?: string;
+}
+
+const NAMES: Readonly<Record<Unit, string>> = {
+  ms: "milliseconds",
+  MB: "megabytes",
+  µs: "microseconds",
+  KB: "kilobytes",
+};
 
 export function toText(report: Report): string {
   const parts = report.results.map((result) => {
-    const rows = table(result);
-    const widths = (rows[0] ?? []).map((_, column) =>
-      Math.max(...rows.map((row) => (row[column] ?? "").length)),
-    );
-    const lines = rows.map((row) =>
-      row.map((cell, column) => cell[column === 0 ? "padEnd" : "padStart"](widths[column] ?? 0)).join("  "),
-    );
     const notes = (result.notes ?? []).map((note) => `  ${note}`);
-    return [`${result.title}: ${describe(result)}`, ...lines.map((line) => `  ${line}`), ...notes].join("\n");
+    return [`${result.title}: ${describe(result)}`, ...aligned(table(result)), ...notes].join("\n");
   });
-  return [...parts, ...warnings(report)].join("\n\n");
+  const goals =
+    report.goals.length === 0
+      ? []
+      : [["Goals", ...aligned([[...GOAL_HEADS], ...report.goals.map(rowOf)])].join("\n")];
+  return [...parts, ...goals, ...warnings(report)].join("\n\n");
 }
 
-export function toMarkdown(report: Report): string {
+function aligned(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.max(...rows.map((row) => (row[column] ?? "").length)),
+  );
+  const line = (row: readonly string[]): string =>
+    row.map((cell, column) => cell[column === 0 ? "padEnd" : "padStart"](widths[column] ?? 0)).join("  ");
+  return rows.map((row) => `  ${line(row)}`);
+}
+
+function markdownTable([head = [], ...rows]: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+  const rule = line(head.map((_, column) => (column === 0 ? "---" : "--:")));
+  return [line(head), rule, ...rows.map(line)].join("\n");
+}
+
+export function toMarkdown(report: Report, { command, chart }: Page): string {
   const { machine, plan } = report;
-  const parts = report.results.map((result) => {
-    const [head = [], ...rows] = table(result);
-    const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
-    const rule = line(head.map((_, column) => (column === 0 ? "---" : "--:")));
-    return [
+  const parts = report.results.map((result) =>
+    [
       `## ${result.title}`,
-      "",
       `${capital(describe(result))}.`,
-      "",
-      line(head),
-      rule,
-      ...rows.map(line),
-      ...(result.notes ?? []).flatMap((note) => ["", note]),
-    ].join("\n");
-  });
+      markdownTable(table(result)),
+      ...(result.notes ?? []),
+    ].join("\n\n"),
+  );
+  const goals =
+    report.goals.length === 0
+      ? []
+      : [["## Goals", markdownTable([[...GOAL_HEADS], ...report.goals.map(rowOf)])].join("\n\n")];
   const facts = [
     `${machine.cores} × ${machine.cpu}, ${machine.memoryGb} GB`,
     machine.system,
@@ -69,12 +92,16 @@ export function toMarkdown(report: Report): string {
   ];
   return `${[
     "# Results of the last run",
-    `Written by \`npm run bench\` on ${report.startedAt}; it took ${report.durationS} s. [How to read it](../README.md).`,
+    `Written by \`${command}\` on ${report.startedAt}; it took ${report.durationS} s. [How to read it](../README.md).`,
     `Machine: ${facts.join(" · ")}.`,
     ...warnings(report).map((warning) => `**${warning}**`),
     `${plan.rounds} rounds. A ratio is path divided by reference, taken in each round: the median, and in brackets the
 smallest and the largest. Where a path's ratio lies within the brackets of the reference's own repetition ("again"), the
 run shows no difference.`,
+    ...(chart === undefined
+      ? []
+      : [`![Processor time of a delivery, each server under the same load](${chart})`]),
+    ...goals,
     ...parts,
   ].join("\n\n")}\n`;
 }
@@ -99,8 +126,9 @@ const COST: Extra = {
   ],
 };
 
-function table({ unit = "ms", counted, cpuOf, paths }: Result): string[][] {
+function table({ unit = "ms", counted, cpuOf, oneValue, paths }: Result): string[][] {
   const extras = [...(counted === undefined ? [] : [RATE]), ...(cpuOf === undefined ? [] : [COST])];
+  if (oneValue) return oneValueTable(unit, paths, extras);
   const heads = ["path", `p50 ${unit}`, `p99 ${unit}`, `added p50 ${unit}`, "p50 ratio", "p99 ratio"];
   return [
     [...heads, ...extras.flatMap((extra) => extra.heads)],
@@ -114,6 +142,25 @@ function table({ unit = "ms", counted, cpuOf, paths }: Result): string[][] {
         against ? signed(against.addedP50) : none,
         against ? ratio(against.p50) : none,
         against ? ratio(against.p99) : none,
+        ...extras.flatMap(({ cells }) => cells(path, none)),
+      ];
+    }),
+  ];
+}
+
+/** Its median over the rounds, and how far they lie apart. */
+function oneValueTable(unit: Unit, paths: readonly PathResult[], extras: readonly Extra[]): string[][] {
+  return [
+    ["path", unit, "smallest – largest", "ratio", ...extras.flatMap(({ heads }) => heads)],
+    ...paths.map((path) => {
+      const { name, kind, rounds, against } = path;
+      const values = rounds.map(({ p50 }) => p50);
+      const none = kind === "reference" ? "reference" : "";
+      return [
+        name,
+        middle(values).toFixed(2),
+        `${Math.min(...values).toFixed(2)} – ${Math.max(...values).toFixed(2)}`,
+        against ? ratio(against.p50) : none,
         ...extras.flatMap(({ cells }) => cells(path, none)),
       ];
     }),

@@ -16,6 +16,19 @@ export interface Plan {
   readonly screenshots: number;
   readonly commands: number;
   readonly stalledMs: number;
+  /** All together, not per turn. */
+  readonly subscribers: number;
+  readonly viewers: number;
+  readonly viewersMs: number;
+  /** Sandboxes that nothing happens in. */
+  readonly idleRooms: number;
+  readonly idleMs: number;
+  /** Each turn of a window, in the scenarios with the field. */
+  readonly fieldMs: number;
+  /** Events under way at a time. The first is what the goals are about. */
+  readonly fieldWindows: readonly [number, ...number[]];
+  /** Subscribers who do nothing: how many there are each time that memory is looked at. */
+  readonly idle: readonly number[];
 }
 
 export interface Context {
@@ -61,8 +74,8 @@ export interface PathResult extends Summary {
   readonly isCostReference?: true;
 }
 
-/** A megabyte is a million bytes. */
-export type Unit = "ms" | "MB";
+/** A megabyte is a million bytes, a kilobyte a thousand. */
+export type Unit = "ms" | "MB" | "µs" | "KB";
 
 export interface TurnOptions {
   /** Default milliseconds. */
@@ -85,20 +98,42 @@ export interface Result {
   /** Whose processor time, if that was taken. */
   readonly cpuOf?: string;
   readonly paths: readonly PathResult[];
+  /** A turn gives one number, which has no percentiles. */
+  readonly oneValue?: true;
   /** Sentences below the table. */
   readonly notes?: readonly string[];
+  /** What the scenario says of goals that it knows itself; those that compare paths are in `goals.ts`. */
+  readonly goals?: readonly Goal[];
+}
+
+/** What was to be reached, and what became of it. */
+export interface Goal {
+  readonly what: string;
+  /** As it is read: `at most 1.25`. */
+  readonly limit: string;
+  /** Absent: it was not measured. */
+  readonly measured?: string;
+  /** `noise`: missed by less than what two runs of the same differ by. */
+  readonly verdict: "met" | "missed" | "noise" | "not measured";
+  /** By how much, as it is read: `by 4 %`. */
+  readonly by?: string;
 }
 
 /**
  * Measures the paths in turn, round after round. Each round begins with another path, so that none always has the
  * place after the heaviest one. One turn of each comes first and is thrown away: it warms up the compilers.
  */
-export function takeTurns(context: Context, title: string, paths: readonly Path[]): Promise<PathResult[]> {
+export function takeTurns(
+  context: Context,
+  title: string,
+  paths: readonly Path[],
+  options: TurnOptions = {},
+): Promise<PathResult[]> {
   const single = paths.map(({ measure, ...path }) => ({
     ...path,
     measure: async (): Promise<Steps> => ({ [WHOLE]: await measure() }),
   }));
-  return takeStepTurns(context, title, single);
+  return takeStepTurns(context, title, single, options);
 }
 
 /** The same for paths with several steps: one result for each step of each path, ordered by step. */
@@ -154,5 +189,5 @@ export const WHOLE = "";
 
 function shown(sample: Sample, unit: Unit): string {
   const { p50, perSecond } = summarize([sample]);
-  return perSecond === undefined ? `${p50.toFixed(2)} ${unit}` : `${perSecond.toFixed(1)}/s`;
+  return perSecond === undefined ? `${p50.toFixed(2)} ${sample.unit ?? unit}` : `${perSecond.toFixed(1)}/s`;
 }

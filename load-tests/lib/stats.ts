@@ -4,6 +4,8 @@
 export interface Sample {
   /** Milliseconds, or what else the scenario's unit is. Never empty. */
   readonly values: readonly number[];
+  /** Where it is not the scenario's. */
+  readonly unit?: "ms" | "MB";
   /** Where the scenario counts something per second. */
   readonly perSecond?: number;
   /** Microseconds of a server's processor time for each thing counted. */
@@ -45,9 +47,9 @@ export function percentile(values: readonly number[], share: number): number {
   return value;
 }
 
-/** The median; of an even number of ratios, what lies between the two in the middle. */
-function middle(ratios: readonly number[]): number {
-  const sorted = [...ratios].sort((a, b) => a - b);
+/** The median; of an even number of values, what lies between the two in the middle. */
+export function middle(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
   const below = sorted[Math.floor((sorted.length - 1) / 2)] ?? Number.NaN;
   const above = sorted[Math.ceil((sorted.length - 1) / 2)] ?? Number.NaN;
   return (below + above) / 2;

@@ -11,6 +11,8 @@ export type UsageQuestion =
   | { readonly of: "cpu" }
   /** Memory, with the garbage collected first: what is left is what is kept. */
   | { readonly of: "memory" }
+  /** What of that is in buffers, such as pictures that wait: exact where all of the memory is not. */
+  | { readonly of: "buffers" }
   /** Highest memory of the time to come. */
   | { readonly of: "peak"; readonly forMs: number };
 
@@ -28,6 +30,9 @@ export async function usage(question: unknown): Promise<number> {
     case "memory":
       collectGarbage();
       return process.memoryUsage.rss();
+    case "buffers":
+      collectGarbage();
+      return process.memoryUsage().arrayBuffers;
     case "peak":
       return peak(asked.forMs);
   }

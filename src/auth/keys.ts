@@ -58,8 +58,11 @@ interface PublicKey {
   readonly algorithms: readonly string[];
 }
 
+const HMAC = { name: "HMAC", hash: "SHA-256" } as const;
+
 export class Keys {
-  readonly #secrets: readonly Uint8Array[];
+  /** Imported once: `jose` would import bytes anew for each token, at twice the cost of checking it. */
+  readonly #secrets: readonly Promise<CryptoKey>[];
   readonly #publicKeys: readonly PublicKey[];
   readonly #remote: JWTVerifyGetKey | undefined;
   #remoteFailedAt = Number.NEGATIVE_INFINITY;
@@ -73,7 +76,9 @@ export class Keys {
     this.#options = options;
     if (options.secrets.length === 0 || options.secrets.some((secret) => secret.length < MIN_SECRET_LENGTH))
       throw new TypeError(`A secret must have at least ${MIN_SECRET_LENGTH} characters.`);
-    this.#secrets = options.secrets.map((secret) => new TextEncoder().encode(secret));
+    this.#secrets = options.secrets.map(async (secret) =>
+      crypto.subtle.importKey("raw", new TextEncoder().encode(secret), HMAC, false, ["sign", "verify"]),
+    );
     this.#publicKeys = options.publicKeys === undefined ? [] : readPublicKeys(options.publicKeys);
     this.#remote =
       options.jwksUrl === undefined
@@ -91,7 +96,7 @@ export class Keys {
 
   /** @param expiresAt epoch milliseconds */
   async sign(claims: JWTPayload, expiresAt: number): Promise<string> {
-    const [secret] = this.#secrets;
+    const secret = await this.#secrets[0];
     if (!secret) throw new TypeError("There is no secret to sign with.");
     return new SignJWT(claims)
       .setProtectedHeader({ alg: "HS256", typ: "JWT" })
@@ -118,7 +123,7 @@ export class Keys {
   async #verifyOwn(token: string): Promise<JWTPayload> {
     const options = { algorithms: ["HS256"], requiredClaims: ["exp"], clockTolerance: TOLERANCE_S };
     return first(
-      this.#secrets.map((secret) => async () => (await jwtVerify(token, secret, options)).payload),
+      this.#secrets.map((secret) => async () => (await jwtVerify(token, await secret, options)).payload),
     );
   }
 

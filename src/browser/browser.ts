@@ -24,8 +24,11 @@ export interface BrowserVersion {
 export type LinkStatus = "connecting" | "live" | "reconnecting" | "gone";
 
 export interface Frame {
-  /** One JPEG picture. Shared by all receivers: nobody writes to it. */
-  readonly jpeg: Uint8Array;
+  /**
+   * The JPEG picture behind `headroomBytes` bytes, which hold anything until the caller fills them. The buffer is the
+   * caller's: each call decodes anew, so a picture that nobody takes costs nothing. `null`: the browser sent no picture.
+   */
+  decode(headroomBytes: number): Uint8Array | null;
   /** Size of the tab's viewport in CSS pixels, the space that input coordinates live in. */
   readonly viewportWidth: number;
   readonly viewportHeight: number;

@@ -1,13 +1,18 @@
 import type { LookupFunction } from "node:net";
 import type { WebSocket } from "ws";
 import { openSocket } from "./open-socket.ts";
+import { readFrameMessage, type ScreencastFrame } from "./picture.ts";
 import type { ProtocolMapping } from "devtools-protocol/types/protocol-mapping.js";
 
 export type CdpMethod = keyof ProtocolMapping.Commands;
 export type CdpParams<M extends CdpMethod> = ProtocolMapping.Commands[M]["paramsType"];
 export type CdpResult<M extends CdpMethod> = ProtocolMapping.Commands[M]["returnType"];
 export type CdpEventName = keyof ProtocolMapping.Events;
-export type CdpEvent<E extends CdpEventName> = ProtocolMapping.Events[E] extends [infer P] ? P : undefined;
+export type CdpEvent<E extends CdpEventName> = E extends "Page.screencastFrame"
+  ? ScreencastFrame
+  : ProtocolMapping.Events[E] extends [infer P]
+    ? P
+    : undefined;
 
 /** Unanswered commands of one connection. Chromium answers in milliseconds; this many means that it hangs. */
 const MAX_PENDING = 10_000;
@@ -38,9 +43,15 @@ export class CdpError extends Error {
 
 interface Pending {
   readonly session: CdpSession;
+  /** Absent: nobody waits for the answer. */
+  readonly waiting?: Waiting;
+}
+
+interface Waiting {
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: CdpError) => void;
-  readonly error: CdpError;
+  /** What it fails with, or the command that this is then made of. */
+  readonly error: CdpError | string;
 }
 
 interface Incoming {
@@ -75,9 +86,19 @@ export class CdpSession {
     return this.#connection.request(this, method, params[0], error) as Promise<CdpResult<M>>;
   }
 
+  /**
+   * Like `send`, for what people's hands send all the time: an error that knows its caller costs as much as the rest of
+   * sending, so this one's is made when there is one.
+   */
+  dispatch<M extends CdpMethod>(method: M, ...params: CdpParams<M>): Promise<CdpResult<M>> {
+    if (this.#closed !== undefined)
+      return Promise.reject(new CdpError(method).because("closed", this.#closed));
+    return this.#connection.request(this, method, params[0]) as Promise<CdpResult<M>>;
+  }
+
   /** Like `send`, for a command whose answer changes nothing, whatever it is. */
   post<M extends CdpMethod>(method: M, ...params: CdpParams<M>): void {
-    this.send(method, ...params).catch(() => {});
+    if (this.#closed === undefined) this.#connection.post(this, method, params[0]);
   }
 
   /** Handlers run in the order they were added, before the next message is read. Returns the removal. */
@@ -136,7 +157,8 @@ export class CdpConnection {
 
   /** `url` is the browser target's `ws(s)://` address, `lookup` where its host name leads if not as the system says. Rejects when it does not open before `signal` aborts. */
   static connect(url: string, signal: AbortSignal, lookup?: LookupFunction): Promise<CdpConnection> {
-    const options = { maxPayload: MAX_PAYLOAD_BYTES, lookup };
+    // Bytes that are no UTF-8 are read as U+FFFD, and are in the way of nothing: what comes from here is text in JSON.
+    const options = { maxPayload: MAX_PAYLOAD_BYTES, skipUTF8Validation: true, lookup };
     return openSocket(url, options, signal, (socket) => new CdpConnection(socket));
   }
 
@@ -154,26 +176,39 @@ export class CdpConnection {
     this.#end("the connection was closed by this side");
   }
 
-  request(session: CdpSession, method: string, params: unknown, error: CdpError): Promise<unknown> {
-    if (this.#ended) return Promise.reject(error.because("closed", "the browser is not connected"));
+  request(
+    session: CdpSession,
+    method: string,
+    params: unknown,
+    error: CdpError | string = method,
+  ): Promise<unknown> {
+    if (this.#ended) return Promise.reject(asError(error).because("closed", "the browser is not connected"));
     if (this.#pending.size >= MAX_PENDING) {
       const detail = `${MAX_PENDING} commands are unanswered; the browser hangs, reconnect or restart it`;
-      return Promise.reject(error.because("overflow", detail));
+      return Promise.reject(asError(error).because("overflow", detail));
     }
-    const id = ++this.#lastId;
-    const message =
-      session.id === undefined ? { id, method, params } : { id, method, params, sessionId: session.id };
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, { session, resolve, reject, error });
-      this.#socket.send(JSON.stringify(message));
+      this.#send(session, method, params, { resolve, reject, error });
     });
+  }
+
+  /** Not sent where `request` would reject: an answer would change nothing. */
+  post(session: CdpSession, method: string, params: unknown): void {
+    if (!this.#ended && this.#pending.size < MAX_PENDING) this.#send(session, method, params);
+  }
+
+  #send(session: CdpSession, method: string, params: unknown, waiting?: Waiting): void {
+    const id = ++this.#lastId;
+    this.#pending.set(id, { session, ...(waiting && { waiting }) });
+    // Without an id of a session it is the browser's own: JSON leaves the key out.
+    this.#socket.send(JSON.stringify({ id, method, params, sessionId: session.id }));
   }
 
   rejectPending(reason: "crashed" | "closed", detail: string, session?: CdpSession): void {
     for (const [id, pending] of this.#pending) {
       if (session && pending.session !== session) continue;
       this.#pending.delete(id);
-      pending.reject(pending.error.because(reason, detail));
+      pending.waiting?.reject(asError(pending.waiting.error).because(reason, detail));
     }
   }
 
@@ -181,7 +216,7 @@ export class CdpConnection {
     if (this.#ended) return;
     let message: Incoming;
     try {
-      message = JSON.parse(data.toString("utf8")) as Incoming;
+      message = readFrameMessage(data) ?? (JSON.parse(data.toString("utf8")) as Incoming);
     } catch {
       this.#end("the peer sent text that is not JSON; the address is not a browser's");
       return;
@@ -202,11 +237,14 @@ export class CdpConnection {
     // Unknown: its session ended or crashed, and it was rejected then.
     if (!pending) return;
     this.#pending.delete(id);
+    const { waiting } = pending;
+    if (!waiting) return;
     if (message.error) {
       const { code, message: text, data } = message.error;
-      pending.reject(pending.error.because("protocol", `${text}${data ? ` (${data})` : ""} [${code}]`));
+      const detail = `${text}${data ? ` (${data})` : ""} [${code}]`;
+      waiting.reject(asError(waiting.error).because("protocol", detail));
     } else {
-      pending.resolve(message.result);
+      waiting.resolve(message.result);
     }
   }
 
@@ -232,4 +270,8 @@ export class CdpConnection {
     this.#socket.terminate();
     this.#onClosed(detail);
   }
+}
+
+function asError(error: CdpError | string): CdpError {
+  return typeof error === "string" ? new CdpError(error) : error;
 }

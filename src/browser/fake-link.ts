@@ -211,7 +211,12 @@ export class FakeBrowserLink implements BrowserLink {
       this.#waitingPicture = undefined;
       if (next) this.paint(next);
     };
-    const frame = { jpeg, viewportWidth: 1280, viewportHeight: 800, capturedAt: Date.now(), tabId };
+    const decode = (headroomBytes: number): Uint8Array => {
+      const bytes = new Uint8Array(headroomBytes + jpeg.byteLength);
+      bytes.set(jpeg, headroomBytes);
+      return bytes;
+    };
+    const frame = { decode, viewportWidth: 1280, viewportHeight: 800, capturedAt: Date.now(), tabId };
     let taken = false;
     for (const listener of this.#listeners) {
       if (!listener.frame) continue;

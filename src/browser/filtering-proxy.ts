@@ -12,6 +12,7 @@ import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { BatonError } from "../../protocol/errors.ts";
 import type { Destination, TargetPolicy } from "../targets/policy.ts";
+import { DEBUGGING_PORTS } from "./debugging-ports.ts";
 
 /** Above what one Chromium opens (32 for pages, 255 WebSockets). More are closed as they come. */
 const MAX_CONNECTIONS = 512;
@@ -33,12 +34,6 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "transfer-encoding",
   "upgrade",
 ]);
-
-/**
- * Where this process's browsers listen for commands. No policy allows a page there, whatever it says of loopback: a page
- * of that address could have its browser open files, and see what other sandboxes' browsers show.
- */
-export const DEBUGGING_PORTS = new Set<number>();
 
 export class FilteringProxy {
   readonly #policy: TargetPolicy;
@@ -64,7 +59,8 @@ export class FilteringProxy {
   async listen(): Promise<string> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once("error", reject);
-      this.#server.listen(0, "127.0.0.1", resolve);
+      // A worker of several would share the port with those of the others, and get their browsers' connections.
+      this.#server.listen({ host: "127.0.0.1", port: 0, exclusive: true }, resolve);
     });
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }

@@ -112,12 +112,12 @@ export class InputPipe {
       if (!tab) continue;
       if (button === "left") this.#drag?.cancel({ x, y });
       const params = { type: "mouseReleased", x, y, button, buttons: 0, clickCount: 1 } as const;
-      released.push(this.#follow(tab, tab.session.send("Input.dispatchMouseEvent", params)));
+      released.push(this.#follow(tab, tab.session.dispatch("Input.dispatchMouseEvent", params)));
     }
     for (const { tabId, params } of keys) {
       const tab = this.#tracker.get(tabId);
       if (tab)
-        released.push(this.#follow(tab, tab.session.send("Input.dispatchKeyEvent", releaseKey(params))));
+        released.push(this.#follow(tab, tab.session.dispatch("Input.dispatchKeyEvent", releaseKey(params))));
     }
     const drag = this.#drag;
     await Promise.allSettled(released);
@@ -178,11 +178,11 @@ export class InputPipe {
         }
         case "text": {
           const tab = this.#unblocked();
-          return this.#follow(tab, tab.session.send("Input.insertText", { text: event.text }));
+          return this.#follow(tab, tab.session.dispatch("Input.insertText", { text: event.text }));
         }
         case "wheel": {
           const tab = this.#unblocked();
-          return this.#follow(tab, tab.session.send("Input.dispatchMouseEvent", wheelParams(event)));
+          return this.#follow(tab, tab.session.dispatch("Input.dispatchMouseEvent", wheelParams(event)));
         }
         case "mouse":
           return this.#mouse(event);
@@ -205,11 +205,11 @@ export class InputPipe {
     if (isLeft && event.action === "down") this.#drag = new NativeDrag(tab);
     const drag = this.#drag?.tab === tab ? this.#drag : undefined;
     if (event.action === "move") {
-      const answer = drag?.move(event) ?? tab.session.send("Input.dispatchMouseEvent", params);
+      const answer = drag?.move(event) ?? tab.session.dispatch("Input.dispatchMouseEvent", params);
       return this.#follow(tab, answer);
     }
     if (isLeft && event.action === "up") drag?.release(event);
-    const handled = this.#follow(tab, tab.session.send("Input.dispatchMouseEvent", params));
+    const handled = this.#follow(tab, tab.session.dispatch("Input.dispatchMouseEvent", params));
     if (drag && isLeft && event.action === "up") {
       const end = (): Promise<void> => this.#endDrag(drag);
       this.#remember(handled.then(end, end));
@@ -231,7 +231,7 @@ export class InputPipe {
     if (!tab) return Promise.resolve();
     const params = keyParams(event);
     this.#held.key(event, tab.tabId, params);
-    return this.#follow(tab, tab.session.send("Input.dispatchKeyEvent", params));
+    return this.#follow(tab, tab.session.dispatch("Input.dispatchKeyEvent", params));
   }
 
   async #dialog(event: DialogInput): Promise<void> {

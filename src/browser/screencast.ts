@@ -2,6 +2,7 @@ import type { Frame, ScreencastOptions } from "./browser.ts";
 import type { CdpEvent } from "./cdp-connection.ts";
 import type { BrowserLogger } from "./logger.ts";
 import type { PageTab } from "./page-tab.ts";
+import { decodePicture } from "./picture.ts";
 
 /** Wait before a capture that Chromium refused is tried again. */
 const RETRY_MS = 500;
@@ -69,24 +70,29 @@ export class Screencast {
     });
   }
 
-  #frame(tab: PageTab, event: FrameEvent): void {
-    const { metadata, sessionId } = event;
-    const running = this.#running;
-    let acknowledged = false;
+  #frame(tab: PageTab, { data, metadata, sessionId }: FrameEvent): void {
+    if (typeof data !== "string" && !Buffer.isBuffer(data)) throw new TypeError("a frame has no picture");
     this.#onFrame(
       {
-        jpeg: Buffer.from(event.data, "base64"),
+        decode: (headroomBytes) => decodePicture(data, headroomBytes),
         viewportWidth: metadata.deviceWidth,
         viewportHeight: metadata.deviceHeight,
         capturedAt: metadata.timestamp === undefined ? Date.now() : metadata.timestamp * 1_000,
         tabId: tab.tabId,
       },
-      () => {
-        // Chromium counts acknowledgements: a second one would let it run further ahead than it should.
-        if (acknowledged || running !== this.#running) return;
-        acknowledged = true;
-        tab.session.post("Page.screencastFrameAck", { sessionId });
-      },
+      this.#acknowledgement(tab, sessionId),
     );
+  }
+
+  /** Apart from the frame: it is kept until a viewer has a picture, and would keep the message along with it. */
+  #acknowledgement(tab: PageTab, sessionId: number): () => void {
+    const running = this.#running;
+    let acknowledged = false;
+    return () => {
+      // Chromium counts acknowledgements: a second one would let it run further ahead than it should.
+      if (acknowledged || running !== this.#running) return;
+      acknowledged = true;
+      tab.session.post("Page.screencastFrameAck", { sessionId });
+    };
   }
 }

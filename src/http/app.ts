@@ -228,7 +228,7 @@ export function createApp(context: AppContext): OpenAPIHono<Env> {
   });
   app.openapi(routes.metrics, async (c) => {
     authorize(c.get("caller"), "metrics.read");
-    return c.text(await context.metrics.registry.metrics(), 200, {
+    return c.text(await context.metrics.text(), 200, {
       "content-type": context.metrics.registry.contentType,
     });
   });

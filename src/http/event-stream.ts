@@ -52,6 +52,8 @@ export async function eventStream(
     },
     new ByteLengthQueuingStrategy({ highWaterMark: MAX_PENDING_BYTES }),
   );
+  // Some servers send the head with the first bytes only: a quiet stream is open all the same.
+  queueMicrotask(() => write(": open\n\n"));
   const keepalive = setInterval(() => write(": still here\n\n"), KEEPALIVE_MS);
   signal.addEventListener("abort", end, { once: true });
 
@@ -75,6 +77,8 @@ export async function eventStream(
     end();
     throw error;
   }
+  // Some servers send the head with the first bytes only: a quiet stream is open all the same.
+  write(": open\n\n");
   return new Response(stream, { headers: STREAM_HEADERS });
 
   function send(message: DownMessage): void {

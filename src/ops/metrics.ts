@@ -1,8 +1,12 @@
 /** Counters that operations need, in Prometheus' text format. One registry per gateway, so that tests can run many. */
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+
+/** Metrics of one process, as it tells another. */
+export type ProcessMetrics = Awaited<ReturnType<Registry["getMetricsAsJSON"]>>;
 
 export class Metrics {
   readonly registry = new Registry();
+  #others: (() => Promise<readonly ProcessMetrics[]>) | undefined;
 
   readonly messages = new Counter({
     name: "baton_messages_total",
@@ -62,11 +66,27 @@ export class Metrics {
     collectDefaultMetrics({ register: this.registry });
   }
 
-  /** A value that is read when somebody looks. */
-  gauge(name: string, help: string, read: () => number): void {
+  /** From now on what is shown is of several processes together. @param others those beside this one; must not reject */
+  showWith(others: () => Promise<readonly ProcessMetrics[]>): void {
+    this.#others = others;
+  }
+
+  /** What `/metrics` shows. */
+  async text(): Promise<string> {
+    if (!this.#others) return this.registry.metrics();
+    const [own, others] = await Promise.all([this.registry.getMetricsAsJSON(), this.#others()]);
+    return AggregatorRegistry.aggregate([own, ...others]).metrics();
+  }
+
+  /**
+   * A value that is read when somebody looks.
+   * @param together what it is of several processes
+   */
+  gauge(name: string, help: string, read: () => number, together: "sum" | "max" = "sum"): void {
     const gauge: Gauge = new Gauge({
       name,
       help,
+      aggregator: together,
       registers: [],
       collect: (): void => gauge.set(read()),
     });

@@ -23,7 +23,7 @@ export interface AttachmentHooks {
   /** To those who may see the page (G3). */
   readonly show: (message: DownMessage) => void;
   readonly sees: (connectionId: string) => boolean;
-  readonly send: (connectionId: string, message: DownMessage) => void;
+  readonly send: (connectionIds: readonly string[], message: DownMessage) => void;
   readonly current: () => Sandbox;
   /** The store knows other than what events have told. */
   readonly missed: () => void;
@@ -78,8 +78,8 @@ export class Attachment {
       aliveMs: context.settings.aliveMs,
       tabNumber: (tabId) => this.#numbers.of(tabId),
       sees: hooks.sees,
-      alive: (viewerId, alive, seq) =>
-        hooks.send(viewerId, { type: "preview.alive", sandboxId, alive, seq, serverTime: Date.now() }),
+      alive: (viewerIds, alive, seq) =>
+        hooks.send(viewerIds, { type: "preview.alive", sandboxId, alive, seq, serverTime: Date.now() }),
     });
     this.#queue(() => context.previous);
   }
@@ -226,7 +226,10 @@ export class Attachment {
     const gate = new Gate({
       link,
       metrics: this.#context.metrics,
-      shownTab: () => this.tabs.find(({ active }) => active)?.number,
+      shownTab: () => {
+        const shown = link.tabs.find(({ active }) => active);
+        return shown && this.#numbers.of(shown.tabId);
+      },
       drained: async (epoch) => {
         const outcome = await this.#persist(gateId, () => ({ type: "gate.drained", gateId, epoch }));
         // Too late: its lease had run out, and it was passed over.

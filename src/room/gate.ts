@@ -264,8 +264,9 @@ export class Gate {
 
   /** C7: the sender looked at another tab. */
   #stale({ tab }: Aim): BatonError | null {
+    if (tab === undefined) return null;
     const shown = this.#options.shownTab();
-    if (tab === undefined || tab === shown) return null;
+    if (tab === shown) return null;
     return new BatonError("stale_tab", "Another tab is shown now. Look at it, then send the input again.", {
       ...(shown !== undefined && { tab: shown }),
     });

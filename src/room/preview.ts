@@ -1,14 +1,19 @@
 /**
  * The live picture of one sandbox on this node: one capture however many watch, none while nobody does (P1), and a
  * viewer that stalls costs the others nothing (P2).
+ *
+ * A frame costs each viewer a visit, and whoever acknowledges one costs the others nothing.
  */
-import { encodeFrame } from "../../protocol/frame.ts";
+import { FRAME_HEADER_BYTES, writeFrameHeader, type FrameHeader } from "../../protocol/frame.ts";
 import type { PreviewOptions } from "../../protocol/preview.ts";
 import type { BrowserLink, Frame } from "../browser/browser.ts";
 import type { Metrics } from "../ops/metrics.ts";
+import { Demand } from "./demand.ts";
+import { Pacer } from "./pacer.ts";
 
 /** Where a viewer's frames go. */
 export interface FrameSink {
+  /** `flushed` is called once the bytes have left for the operating system, or never. */
   sendBinary(bytes: Uint8Array, flushed: () => void): void;
 }
 
@@ -22,6 +27,13 @@ const ACK_WINDOW = 2;
 const CAPTURE_LEAD_MS = 16;
 /** An answer to a probe later than this is no answer. */
 const PROBE_MS = 1_500;
+/** Sent in one turn of the event loop, about half a millisecond's work: people's input has its turn before the rest. */
+const TURN_BYTES = 1024 * 1024;
+/** What sending a frame costs beside its bytes, in bytes. */
+const SEND_BYTES = 16 * 1024;
+
+/** What a preview needs of a browser. */
+export type Camera = Pick<BrowserLink, "startScreencast" | "stopScreencast" | "subscribe" | "probe">;
 
 interface Viewer {
   readonly id: string;
@@ -29,6 +41,8 @@ interface Viewer {
   readonly intervalMs: number;
   readonly quality: number;
   readonly acks: boolean;
+  /** The frame that was on its way to it has left. */
+  readonly flushed: () => void;
   /** Newest frame this viewer got. */
   sent: number;
   /** Frames it got and has not shown yet, oldest first; at most `ACK_WINDOW`. Empty for those that don't acknowledge. */
@@ -37,7 +51,16 @@ interface Viewer {
   busy: boolean;
   /** `performance.now()` before which the next frame would be too early. */
   notBefore: number;
-  timer: NodeJS.Timeout | undefined;
+  /** Among those that the capture is for. */
+  counted: boolean;
+}
+
+interface Picture {
+  readonly header: FrameHeader;
+  /** Until the first viewer takes it: then it is decoded. */
+  frame: Frame | undefined;
+  /** As it goes to all of them. */
+  bytes: Uint8Array | undefined;
 }
 
 export interface PreviewHooks {
@@ -46,28 +69,32 @@ export interface PreviewHooks {
   readonly tabNumber: (tabId: string) => number;
   /** Whether this viewer may see the page now (G3). */
   readonly sees: (viewerId: string) => boolean;
-  readonly alive: (viewerId: string, alive: boolean, seq: number) => void;
+  /** Tells them all that the browser lives, or does not, and which frame is the newest. */
+  readonly alive: (viewerIds: readonly string[], alive: boolean, seq: number) => void;
 }
 
 export class Preview {
   readonly stream: number;
   readonly #hooks: PreviewHooks;
   readonly #viewers = new Map<string, Viewer>();
-  #link: BrowserLink | null = null;
+  /** Those who may be ready for the newest picture, in the order of their turns. */
+  readonly #queue = new Set<Viewer>();
+  readonly #pacer = new Pacer<Viewer>((viewers) => this.#offerTo(viewers));
+  /** Held until a viewer has taken the newest picture. */
+  readonly #demand = new Demand(() => this.#continueCapture());
+  /** Of those that the capture is for: how many ask for which quality. */
+  readonly #qualities = new Map<number, number>();
+  #link: Camera | null = null;
   #unsubscribe: (() => void) | null = null;
-  #newest: { readonly bytes: Uint8Array; readonly seq: number } | null = null;
+  #newest: Picture | null = null;
   #seq = 0;
   /** What those who may not see are told is the newest: later than all they have, and deaf to what happens there. */
   #unseen = 1;
   /** What was captured behind the curtain may still be on its way here. */
   #settling = false;
-  /**
-   * Let Chromium send more pictures; held until a viewer has taken the newest. It sends a few ahead, and counts each
-   * that was never answered against the next.
-   */
-  #done: (() => void)[] = [];
   #heartbeat: NodeJS.Timeout | undefined;
-  #pace: NodeJS.Timeout | undefined;
+  #serving = false;
+  #rest: NodeJS.Immediate | undefined;
 
   constructor(stream: number, hooks: PreviewHooks) {
     this.stream = stream;
@@ -83,19 +110,19 @@ export class Preview {
   }
 
   /** The browser to show; `null` when this node lets go of it. */
-  use(link: BrowserLink | null): void {
+  use(link: Camera | null): void {
     this.#unsubscribe?.();
     this.#link = link;
-    this.#done = [];
+    this.#demand.forget();
     this.#settling = false;
     this.#unsubscribe = link?.subscribe({ frame: (frame, done) => this.#captured(frame, done) }) ?? null;
-    this.#capture();
+    this.#recount();
   }
 
   /** Starts or changes one viewer's stream. It gets the newest picture at once. */
   start(viewerId: string, sink: FrameSink, options: PreviewOptions): void {
     const before = this.#viewers.get(viewerId);
-    clearTimeout(before?.timer);
+    if (before) this.#leave(before);
     const fresh = {
       id: viewerId,
       sink,
@@ -105,11 +132,17 @@ export class Preview {
       sent: 0,
       unshown: [],
       notBefore: 0,
-      timer: undefined,
+    };
+    const flushed = (): void => {
+      viewer.busy = false;
+      this.#ready(viewer);
     };
     // A frame that is on its way to it stays the only one.
-    const viewer: Viewer = before ? Object.assign(before, fresh) : { ...fresh, busy: false };
+    const viewer: Viewer = before
+      ? Object.assign(before, fresh)
+      : { ...fresh, flushed, busy: false, counted: false };
     this.#viewers.set(viewerId, viewer);
+    this.#count(viewer, this.#hooks.sees(viewerId));
     this.#offer(viewer);
     this.#capture();
   }
@@ -117,32 +150,30 @@ export class Preview {
   stop(viewerId: string): void {
     const viewer = this.#viewers.get(viewerId);
     if (!viewer) return;
-    clearTimeout(viewer.timer);
     this.#viewers.delete(viewerId);
+    this.#leave(viewer);
     this.#capture();
-    this.#continueCapture();
   }
 
   shown(viewerId: string, seq: number): void {
     const viewer = this.#viewers.get(viewerId);
     if (!viewer) return;
-    viewer.unshown = viewer.unshown.filter((sent) => sent > seq);
-    this.#offer(viewer);
-    this.#continueCapture();
+    while ((viewer.unshown[0] ?? Infinity) <= seq) viewer.unshown.shift();
+    this.#ready(viewer);
   }
 
   /** The curtain fell, or another one stands before it: nobody else gets a picture once this returns (G3). */
   conceal(): void {
     this.#unseen = this.#seq + 1;
-    this.#capture();
-    for (const viewer of this.#viewers.values()) this.#offer(viewer);
+    this.#recount();
+    this.#offerTo(this.#viewers.values());
     this.#continueCapture();
   }
 
   /** The curtain rose: everybody gets the first picture that is captured from now on, and none from before (G3). */
   reveal(): void {
     this.#newest = null;
-    this.#done = [];
+    this.#demand.forget();
     this.#settling = true;
     this.#link?.stopScreencast();
     void this.#settle();
@@ -150,10 +181,35 @@ export class Preview {
 
   close(): void {
     this.use(null);
-    for (const viewer of this.#viewers.values()) clearTimeout(viewer.timer);
     this.#viewers.clear();
+    this.#qualities.clear();
+    this.#queue.clear();
+    this.#pacer.clear();
+    clearImmediate(this.#rest);
+    this.#rest = undefined;
     clearInterval(this.#heartbeat);
-    clearTimeout(this.#pace);
+  }
+
+  /** What is known of a viewer for as long as its options stay as they are. */
+  #leave(viewer: Viewer): void {
+    this.#count(viewer, false);
+    this.#queue.delete(viewer);
+    this.#pacer.drop(viewer);
+  }
+
+  #count(viewer: Viewer, counted: boolean): void {
+    if (viewer.counted === counted) return;
+    viewer.counted = counted;
+    const { quality } = viewer;
+    const count = (this.#qualities.get(quality) ?? 0) + (counted ? 1 : -1);
+    if (count > 0) this.#qualities.set(quality, count);
+    else this.#qualities.delete(quality);
+  }
+
+  /** Who may see has changed, or what there is to capture. */
+  #recount(): void {
+    for (const viewer of this.#viewers.values()) this.#count(viewer, this.#hooks.sees(viewer.id));
+    this.#capture();
   }
 
   /** Starts, changes or stops the capture to what the viewers of this moment need. */
@@ -164,24 +220,24 @@ export class Preview {
       clearInterval(this.#heartbeat);
       this.#heartbeat = undefined;
     }
-    const qualities = [...this.#viewers.values()]
-      .filter(({ id }) => this.#hooks.sees(id))
-      .map(({ quality }) => quality);
-    if (qualities.length === 0) {
+    if (this.#qualities.size === 0) {
       this.#link?.stopScreencast();
       // An hour-old picture must not greet the next viewer.
       this.#newest = null;
-      this.#done = [];
+      this.#demand.forget();
     } else if (!this.#settling) {
-      this.#link?.startScreencast({ quality: Math.max(...qualities) });
+      this.#link?.startScreencast({ quality: Math.max(...this.#qualities.keys()) });
     }
   }
 
   async #beat(): Promise<void> {
     const alive = await this.#settle();
-    for (const viewerId of this.#viewers.keys()) {
-      this.#hooks.alive(viewerId, alive, this.#hooks.sees(viewerId) ? this.#seq : this.#unseen);
-    }
+    const seeing: string[] = [];
+    const others: string[] = [];
+    for (const viewerId of this.#viewers.keys())
+      (this.#hooks.sees(viewerId) ? seeing : others).push(viewerId);
+    if (seeing.length > 0) this.#hooks.alive(seeing, alive, this.#seq);
+    if (others.length > 0) this.#hooks.alive(others, alive, this.#unseen);
   }
 
   /** Whether the browser answers. When it does, all that it sent before has arrived. */
@@ -191,7 +247,7 @@ export class Preview {
     const alive = (await link?.probe(PROBE_MS)) ?? false;
     if (alive && settling && this.#settling && link === this.#link) {
       this.#settling = false;
-      this.#capture();
+      this.#recount();
     }
     return alive;
   }
@@ -203,39 +259,90 @@ export class Preview {
     const { capturedAt, viewportWidth, viewportHeight } = frame;
     const tab = this.#hooks.tabNumber(frame.tabId);
     const header = { stream: this.stream, seq: this.#seq, capturedAt, viewportWidth, viewportHeight, tab };
-    this.#newest = { seq: this.#seq, bytes: encodeFrame(header, frame.jpeg) };
-    this.#done.push(done);
-    for (const viewer of this.#viewers.values()) this.#offer(viewer);
+    this.#newest = { header, frame, bytes: undefined };
+    this.#demand.hold(done);
+    this.#offerTo(this.#viewers.values());
   }
 
-  /** Gives a viewer the newest picture if it is ready for one; otherwise whoever makes it ready calls again. */
-  #offer(viewer: Viewer): void {
-    if (this.#viewers.get(viewer.id) !== viewer || !this.#hooks.sees(viewer.id)) return;
-    const newest = this.#newest;
-    if (!newest || viewer.sent >= newest.seq || !hasRoom(viewer)) return;
-    const waitMs = viewer.notBefore - performance.now();
-    if (waitMs > 1) {
-      viewer.timer ??= setTimeout(() => {
-        viewer.timer = undefined;
-        this.#offer(viewer);
-      }, waitMs);
-      return;
+  #offerTo(viewers: Iterable<Viewer>): void {
+    for (const viewer of viewers) this.#queue.add(viewer);
+    this.#serve();
+  }
+
+  /** Those who wait have their turn: as many as one turn of the event loop has time for. */
+  #serve(): void {
+    if (this.#serving || this.#rest) return;
+    this.#serving = true;
+    let left = TURN_BYTES;
+    try {
+      for (const viewer of this.#queue) {
+        if (left <= 0) {
+          this.#rest = setImmediate(() => {
+            this.#rest = undefined;
+            this.#serve();
+          });
+          return;
+        }
+        this.#queue.delete(viewer);
+        const bytes = this.#offer(viewer);
+        if (bytes > 0) left -= SEND_BYTES + bytes;
+      }
+    } finally {
+      this.#serving = false;
     }
+  }
+
+  /**
+   * Gives a viewer the newest picture if it is ready for one; otherwise whoever makes it ready calls again. Returns how
+   * many bytes were sent.
+   */
+  #offer(viewer: Viewer): number {
+    const newest = this.#newest;
+    if (!newest || viewer.sent >= newest.header.seq || !hasRoom(viewer)) return 0;
+    if (this.#viewers.get(viewer.id) !== viewer || !this.#hooks.sees(viewer.id)) return 0;
+    const now = performance.now();
+    if (viewer.notBefore - now > 1) {
+      this.#pacer.at(viewer, viewer.notBefore);
+      return 0;
+    }
+    const bytes = this.#bytesOf(newest);
+    if (!bytes) return 0;
+    const { seq } = newest.header;
     this.#hooks.metrics.frames.inc({ what: "sent" });
-    if (viewer.sent > 0) this.#hooks.metrics.frames.inc({ what: "spared" }, newest.seq - viewer.sent - 1);
-    viewer.sent = newest.seq;
+    if (viewer.sent > 0) this.#hooks.metrics.frames.inc({ what: "spared" }, seq - viewer.sent - 1);
+    viewer.sent = seq;
     viewer.busy = true;
     // On a schedule: a picture that came late does not put off all that follow, but two never come at once.
-    viewer.notBefore = Math.max(
-      viewer.notBefore + viewer.intervalMs,
-      performance.now() + viewer.intervalMs / 2,
-    );
-    if (viewer.acks) viewer.unshown.push(newest.seq);
-    viewer.sink.sendBinary(newest.bytes, () => {
-      viewer.busy = false;
-      this.#offer(viewer);
-      this.#continueCapture();
-    });
+    viewer.notBefore = Math.max(viewer.notBefore + viewer.intervalMs, now + viewer.intervalMs / 2);
+    if (viewer.acks) viewer.unshown.push(seq);
+    viewer.sink.sendBinary(bytes, viewer.flushed);
+    return bytes.byteLength;
+  }
+
+  /** Header and picture, once for all viewers. `null`: the browser sent no picture, and may send the next. */
+  #bytesOf(picture: Picture): Uint8Array | null {
+    const { header, frame } = picture;
+    if (frame) {
+      picture.frame = undefined;
+      picture.bytes = frame.decode(FRAME_HEADER_BYTES) ?? undefined;
+      if (picture.bytes) writeFrameHeader(picture.bytes, header);
+    }
+    if (picture.bytes) return picture.bytes;
+    this.#newest = null;
+    this.#demand.answer();
+    return null;
+  }
+
+  /** This viewer has room for another picture: the newest one, or, when it has that, the next. */
+  #ready(viewer: Viewer): void {
+    if (this.#offer(viewer) === 0 && this.#demand.holds && this.#wantsNext(viewer))
+      this.#demand.ask(captureAt(viewer));
+  }
+
+  #wantsNext(viewer: Viewer): boolean {
+    const newest = this.#newest;
+    if (!newest || viewer.sent < newest.header.seq || !hasRoom(viewer)) return false;
+    return this.#viewers.get(viewer.id) === viewer && this.#hooks.sees(viewer.id);
   }
 
   /**
@@ -243,22 +350,20 @@ export class Preview {
    * viewer paces the capture, and when all are stalled it rests.
    */
   #continueCapture(): void {
-    clearTimeout(this.#pace);
-    const newest = this.#newest;
-    if (this.#done.length === 0 || !newest) return;
-    const waits = [...this.#viewers.values()]
-      .filter((viewer) => viewer.sent >= newest.seq && hasRoom(viewer) && this.#hooks.sees(viewer.id))
-      .map((viewer) => viewer.notBefore - performance.now() - CAPTURE_LEAD_MS);
-    if (waits.length === 0) return;
-    const waitMs = Math.min(...waits);
-    if (waitMs > 1) {
-      this.#pace = setTimeout(() => this.#continueCapture(), waitMs);
-      return;
-    }
-    for (const done of this.#done.splice(0)) done();
+    if (!this.#demand.holds) return;
+    let at = Infinity;
+    for (const viewer of this.#viewers.values())
+      if (captureAt(viewer) < at && this.#wantsNext(viewer)) at = captureAt(viewer);
+    this.#demand.unask();
+    this.#demand.ask(at);
   }
 }
 
 function hasRoom(viewer: Viewer): boolean {
   return !viewer.busy && viewer.unshown.length < ACK_WINDOW;
+}
+
+/** When to ask for the picture that is this viewer's next. */
+function captureAt(viewer: Viewer): number {
+  return viewer.notBefore - CAPTURE_LEAD_MS;
 }

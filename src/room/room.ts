@@ -8,11 +8,7 @@ import type { DownMessage } from "../../protocol/down.ts";
 import { BatonError } from "../../protocol/errors.ts";
 import type { Position } from "../../protocol/ids.ts";
 import type { PreviewOptions } from "../../protocol/preview.ts";
-import {
-  applyEvent,
-  type Sandbox,
-  type SandboxEvent,
-} from "../../protocol/sandbox.ts";
+import { applyEvent, type Sandbox, type SandboxEvent } from "../../protocol/sandbox.ts";
 import type { Command } from "../core/commands.ts";
 import { publicView } from "../core/state.ts";
 import type { Catchup, SandboxListener, Unsubscribe } from "../store/store.ts";
@@ -66,7 +62,10 @@ export class Room {
       dispatch: (command) => this.dispatch(command),
       show: (message) => this.#curtain.show(message),
       sees: (connectionId) => this.#curtain.isSeenBy(connectionId),
-      send: (connectionId, message) => this.#members.all.get(connectionId)?.client.send(message),
+      send: (connectionIds, message) => {
+        const text = new SharedText(encodeDown(message));
+        for (const connectionId of connectionIds) this.#members.all.get(connectionId)?.client.sendText(text);
+      },
       current: () => this.#sandbox,
       missed: () => void this.#refill(),
     });

@@ -8,23 +8,32 @@ import { HANDSHAKE_HEADERS, MAX_HEADERS, type Handshake } from "./transport.ts";
 
 /** Undefined for targets such as `//`, which are no address: whoever sends one must not end the process. */
 export function handshakeOf(request: IncomingMessage): Handshake | undefined {
+  return readHandshake(request.url ?? "/", addressOf(request), (name) => request.headers[name]?.toString());
+}
+
+/**
+ * The same of a request that comes from another server.
+ *
+ * @param target path and query as they came
+ * @param header a header's value by its lower-case name
+ */
+export function readHandshake(
+  target: string,
+  remoteAddress: string,
+  header: (name: string) => string | undefined,
+): Handshake | undefined {
   const base = "http://gateway";
-  const target = request.url ?? "/";
   if (!URL.canParse(target, base)) return undefined;
   const { pathname, searchParams } = new URL(target, base);
   const headers: Record<string, string> = {};
   for (const name of HANDSHAKE_HEADERS) {
-    const value = request.headers[name];
-    if (value !== undefined) headers[name] = String(value);
+    const value = header(name);
+    if (value !== undefined) headers[name] = value;
   }
-  const protocols = request.headers["sec-websocket-protocol"]?.split(",").map((offer) => offer.trim());
-  return {
-    path: pathname,
-    query: searchParams,
-    remoteAddress: addressOf(request),
-    headers,
-    protocols: protocols ?? [],
-  };
+  const protocols = header("sec-websocket-protocol")
+    ?.split(",")
+    .map((offer) => offer.trim());
+  return { path: pathname, query: searchParams, remoteAddress, headers, protocols: protocols ?? [] };
 }
 
 export function addressOf(request: IncomingMessage): string {
@@ -75,6 +84,19 @@ export function garbageStatus(error: Error & { readonly code?: string }): Garbag
 /** The answer to a handshake that comes too late. */
 export function shuttingDown(): BatonError {
   return new BatonError("unavailable", "The gateway is shutting down. Connect again in a moment.");
+}
+
+/** What answers a handshake of a pipe that nothing is served for. */
+export function nothingAt(path: string): BatonError {
+  return new BatonError("not_found", `No socket is served at ${path}. Check the address.`);
+}
+
+/** What answers one that failed for a reason that is not the peer's to know. */
+export function failed(): BatonError {
+  return new BatonError(
+    "internal",
+    "The gateway failed to open this socket. Try again; if it stays, look into the gateway's log.",
+  );
 }
 
 function answer(stream: Duplex, status: number, headers: Record<string, string>, body: string): void {

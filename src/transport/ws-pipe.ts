@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocket, type WebSocketServer } from "ws";
 import { BatonError, type CloseReason } from "../../protocol/errors.ts";
-import { addressOf, firstProtocol, refuse, shuttingDown } from "./handshake.ts";
+import { addressOf, failed, firstProtocol, nothingAt, refuse, shuttingDown } from "./handshake.ts";
 import type { Handshake, Opening, Pipe, PipeHandler, PipeOptions } from "./transport.ts";
 import { closeWith, webSocketServer } from "./ws-server.ts";
 
@@ -171,15 +171,4 @@ export class WsPipe implements Pipe {
   get #open(): boolean {
     return !this.#ended && this.#ws.readyState === WebSocket.OPEN;
   }
-}
-
-function nothingAt(path: string): BatonError {
-  return new BatonError("not_found", `No socket is served at ${path}. Check the address.`);
-}
-
-function failed(): BatonError {
-  return new BatonError(
-    "internal",
-    "The gateway failed to open this socket. Try again; if it stays, look into the gateway's log.",
-  );
 }

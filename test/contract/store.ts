@@ -43,9 +43,6 @@ export interface StoreHarness {
   readonly close: () => Promise<void>;
 }
 
-/** Small, so that they are reached soon; options of every store. */
-export const BOUNDS = { maxMarks: 30, auditLength: 50 };
-
 const HOUR_MS = 3_600_000;
 
 export function describeStoreContract(name: string, factory: () => Promise<StoreHarness>): void {

@@ -102,6 +102,12 @@ export function handshake(path: string, headers: readonly string[] = []): string
   ].join("\r\n");
 }
 
+/** The code that a peer's connection is closed with, or undefined: cut without one. */
+export async function endOf(peer: TcpPeer): Promise<number | undefined> {
+  await within(peer.ended, "the end of the connection", SLOW_MS);
+  return peer.received.find(({ opcode }) => opcode === OPCODE.close)?.payload.readUInt16BE(0);
+}
+
 /**
  * Resolves after so many pings of an open connection, each followed by `each`: time that passes for the transport too.
  * The transport must have been started with short heartbeats.

@@ -4,14 +4,7 @@ import { CLOSE } from "../../protocol/errors.ts";
 import type { RequestInfo, TransportFactory } from "../../src/transport/transport.ts";
 import { within } from "../support/inbox.ts";
 import { TcpPeer } from "../support/tcp-peer.ts";
-import {
-  BEYOND_SYSTEM_BUFFERS,
-  Client,
-  PATH,
-  PROTOCOL,
-  Served,
-  type Start,
-} from "./transport-bench.ts";
+import { BEYOND_SYSTEM_BUFFERS, Client, PATH, PROTOCOL, Served, type Start } from "./transport-bench.ts";
 
 export function describeServing(start: Start, create: TransportFactory): void {
   describe("HTTP", () => {
@@ -38,6 +31,10 @@ export function describeServing(start: Start, create: TransportFactory): void {
 
     it("sends a streaming body as it comes, and tells it when the reader leaves", async () => {
       let out: ReadableStreamDefaultController<Uint8Array> | undefined;
+      let begin = (): void => {};
+      const begun = new Promise<void>((resolve) => {
+        begin = resolve;
+      });
       let left = (): void => {};
       const cancelled = new Promise<void>((resolve) => {
         left = resolve;
@@ -48,16 +45,22 @@ export function describeServing(start: Start, create: TransportFactory): void {
             new ReadableStream<Uint8Array>({
               start: (controller) => {
                 out = controller;
+                begin();
               },
               cancel: () => left(),
             }),
           ),
       });
       const leaving = new AbortController();
-      const response = await fetch(http, { signal: leaving.signal });
+      const answered = fetch(http, { signal: leaving.signal });
+      await within(begun, "the request");
+      const encoder = new TextEncoder();
+      // A head may wait for the first byte of its body.
+      out?.enqueue(encoder.encode("first"));
+      const response = await answered;
       const reader = (response.body as ReadableStream<Uint8Array>).getReader();
-      for (const text of ["one", "two", "three"]) {
-        out?.enqueue(new TextEncoder().encode(text));
+      for (const text of ["first", "one", "two", "three"]) {
+        if (text !== "first") out?.enqueue(encoder.encode(text));
         const { value } = await within(reader.read(), "the next chunk");
         expect(new TextDecoder().decode(value)).toBe(text);
       }
@@ -98,7 +101,7 @@ export function describeServing(start: Start, create: TransportFactory): void {
       });
       expect((await fetch(`${http}/throws`)).status).toBe(500);
       const garbage = await TcpPeer.upgrade(port, { path: "/ HTTP/9.9\r\nbroken" });
-      expect(garbage.status).toBe(400);
+      expect([400, 505]).toContain(garbage.status);
       garbage.destroy();
       const other = await TcpPeer.upgrade(port, { path: PATH, headers: { upgrade: "smtp" } });
       expect(other.status).not.toBe(101);

@@ -12,7 +12,7 @@ import { Keys } from "../../src/auth/keys.ts";
 import { Revocations } from "../../src/auth/revocations.ts";
 import type { AuditEntry } from "../../src/audit/entry.ts";
 import { chromiumProvider } from "../../src/browser/chromium.ts";
-import { DEBUGGING_PORTS } from "../../src/browser/filtering-proxy.ts";
+import { DEBUGGING_PORTS } from "../../src/browser/debugging-ports.ts";
 import { Limits } from "../../src/limits/limits.ts";
 import { DEFAULT_LIMITS, NO_LIMITS } from "../../src/limits/settings.ts";
 import { MemoryStore } from "../../src/store/memory.ts";
@@ -99,9 +99,9 @@ describe("an agent on the browser's machine", () => {
   });
 
   it("opens no file through the browser's own port, where it may open what else listens on the machine", async () => {
-    const known = new Set(DEBUGGING_PORTS);
+    const known = new Set(DEBUGGING_PORTS.here);
     const { agent, page } = await withChromium("public,loopback");
-    const [port] = [...DEBUGGING_PORTS].filter((each) => !known.has(each));
+    const [port] = DEBUGGING_PORTS.here.filter((each) => !known.has(each));
     const own = `http://127.0.0.1:${port}/json/version`;
     expect(await (await fetch(own)).text()).toContain("webSocketDebuggerUrl");
     await agent.done("Page.enable", undefined, page);

@@ -6,6 +6,8 @@ import { keyPair } from "../support/tokens.ts";
 const DEFAULTS: Config = {
   host: "127.0.0.1",
   port: 7070,
+  transport: "ws",
+  workers: 1,
   logLevel: "info",
   demo: false,
   graceMs: 30_000,
@@ -36,6 +38,14 @@ const VARIABLES: Record<
   string,
   { good: readonly (readonly [string, Partial<Config>])[]; bad: readonly string[] }
 > = {
+  BATON_WORKERS: {
+    good: [
+      ["1", { workers: 1 }],
+      ["64", { workers: 64 }],
+      ["auto", { workers: "auto" }],
+    ],
+    bad: ["0", "65", "-1", "2.5", "many", "0x2", "AUTO"],
+  },
   BATON_HOST: {
     good: [
       ["localhost", { host: "localhost" }],
@@ -63,7 +73,13 @@ const VARIABLES: Record<
   // What a Redis URL may look like is the store's to say.
   BATON_REDIS_URL: { good: [["redis://10.0.0.1", {}]], bad: [] },
   BATON_REDIS_REPLICAS: { good: [["1", {}]], bad: ["-1", "all"] },
-  BATON_TRANSPORT: { good: [["ws", {}]], bad: ["wss", "http"] },
+  BATON_TRANSPORT: {
+    good: [
+      ["ws", { transport: "ws" }],
+      ["uws", { transport: "uws" }],
+    ],
+    bad: ["wss", "http"],
+  },
   BATON_PUBLIC_URL: {
     good: [
       ["http://localhost:8080", { publicUrl: "http://localhost:8080" }],

@@ -36,6 +36,6 @@ describe("CONTRIBUTING.md", () => {
 describe("package.json", () => {
   it("pins each package to one version", () => {
     const versions = Object.entries({ ...manifest.dependencies, ...manifest.devDependencies });
-    for (const [name, version] of versions) expect(version, name).toMatch(/^\d+\.\d+\.\d+$/);
+    for (const [name, version] of versions) expect(version, name).toMatch(/^(?:npm:[\w.-]+@)?\d+\.\d+\.\d+$/);
   });
 });

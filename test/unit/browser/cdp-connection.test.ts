@@ -2,6 +2,9 @@ import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { WebSocketServer, type WebSocket } from "ws";
 import { CdpConnection, CdpError } from "../../../src/browser/cdp-connection.ts";
+import { silent } from "../../../src/browser/logger.ts";
+import { PageTab } from "../../../src/browser/page-tab.ts";
+import { Screencast } from "../../../src/browser/screencast.ts";
 
 interface Command {
   readonly id: number;
@@ -87,6 +90,30 @@ describe("CdpConnection", () => {
     expect(error.stack).toContain("no such thing");
   });
 
+  it("tells of a dispatched command's refusal, and of its end, as of any other's", async () => {
+    const session = await connection.attach("T");
+    const command = arrived("Input.insertText");
+    const refused = errorOf(session.dispatch("Input.insertText", { text: "a" }));
+    say({ id: (await command).id, error: { code: -32_000, message: "no such thing" } });
+    expect(await refused).toMatchObject({
+      reason: "protocol",
+      message: "Input.insertText: no such thing [-32000]",
+    });
+    const unanswered = arrived("Input.insertText");
+    const lost = errorOf(session.dispatch("Input.insertText", { text: "b" }));
+    await unanswered;
+    say({ method: "Inspector.targetCrashed", sessionId: "S", params: {} });
+    expect(await lost).toMatchObject({ reason: "crashed", message: "Input.insertText: the page crashed" });
+    const answered = arrived("Input.insertText");
+    const done = session.dispatch("Input.insertText", { text: "c" });
+    say({ id: (await answered).id, result: {} });
+    expect(await done).toEqual({});
+    const cut = errorOf(session.dispatch("Input.insertText", { text: "d" }));
+    say({ method: "Target.detachedFromTarget", params: { sessionId: "S" } });
+    expect((await cut).reason).toBe("closed");
+    expect((await errorOf(session.dispatch("Input.insertText", { text: "e" }))).reason).toBe("closed");
+  });
+
   it("sends a session's commands with its id, and gives it its events", async () => {
     const session = await connection.attach("T");
     const event = new Promise((resolve) => session.on("Page.frameStartedLoading", resolve));
@@ -139,6 +166,51 @@ describe("CdpConnection", () => {
     peer.send("hello");
     expect((await lost).reason).toBe("closed");
     expect(await connection.closed).toMatch(/not a browser/);
+  });
+
+  it("gives a frame's picture as it came, unread, and as text when the message has another shape", async () => {
+    const session = await connection.attach("T");
+    const pictures: (Buffer | string)[] = [];
+    const both = new Promise<void>((resolve) => {
+      session.on("Page.screencastFrame", ({ data, sessionId }) => {
+        expect(sessionId).toBe(7);
+        if (pictures.push(data) === 2) resolve();
+      });
+    });
+    const params = { data: "/9j/2Q==", metadata: {}, sessionId: 7 };
+    say({ method: "Page.screencastFrame", params, sessionId: "S" });
+    say({ sessionId: "S", method: "Page.screencastFrame", params });
+    await both;
+    expect(pictures).toEqual([Buffer.from("/9j/2Q=="), "/9j/2Q=="]);
+  });
+
+  it("ends when a frame's message is cut off behind its picture", async () => {
+    peer.send('{"method":"Page.screencastFrame","params":{"data":"/9j/2Q==","metadata":');
+    expect(await connection.closed).toMatch(/not a browser/);
+  });
+
+  it.each([
+    ["no picture", { metadata: {}, sessionId: 7 }],
+    ["a picture that is no text", { data: 5, metadata: {}, sessionId: 7 }],
+    ["no metadata", { data: "/9j/2Q==", sessionId: 7 }],
+  ])("ends when a frame that is awaited has %s", async (_, params) => {
+    const session = await connection.attach("T");
+    const screencast = new Screencast(() => {}, silent);
+    screencast.setTab(new PageTab("T", session, undefined));
+    screencast.setOptions({ quality: 60 });
+    say({ method: "Page.screencastFrame", params, sessionId: "S" });
+    expect(await connection.closed).toMatch(/what no browser sends/);
+  });
+
+  it("reads bytes that are no UTF-8 as the characters that stand for such, and goes on", async () => {
+    const command = arrived("Browser.getVersion");
+    const version = connection.browser.send("Browser.getVersion");
+    const { id } = await command;
+    const [before, after] = JSON.stringify({ id, result: { product: "|" } }).split("|");
+    peer.send(Buffer.concat([Buffer.from(before ?? ""), Buffer.of(0xff), Buffer.from(after ?? "")]), {
+      binary: false,
+    });
+    expect(await version).toEqual({ product: "\ufffd" });
   });
 
   it("refuses more commands when ten thousand are unanswered", async () => {

@@ -1,3 +1,4 @@
+import { describe, expect, it, onTestFinished } from "vitest";
 import { createServer, type AddressInfo } from "node:net";
 import type { BrowserLink } from "../../../src/browser/browser.ts";
 import { CdpConnection } from "../../../src/browser/cdp-connection.ts";
@@ -82,3 +83,22 @@ async function closedPort(): Promise<number> {
   await new Promise((resolve) => server.close(resolve));
   return port;
 }
+
+describe("Chromium's frames", () => {
+  it("have the shape that is read without reading the picture as JSON", async () => {
+    const bench = await startBench();
+    onTestFinished(() => bench.close());
+    const connection = await CdpConnection.connect(
+      await bench.browser.endpoint(AbortSignal.timeout(10_000)),
+      AbortSignal.timeout(10_000),
+    );
+    onTestFinished(() => connection.close());
+    const session = await connection.attach(shownTab(bench.link));
+    const picture = new Promise<unknown>((resolve) => {
+      session.on("Page.screencastFrame", ({ data }) => resolve(data));
+    });
+    await session.send("Page.enable");
+    await session.send("Page.startScreencast", { format: "jpeg" });
+    expect(await picture).toBeInstanceOf(Buffer);
+  });
+});

@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { decodeFrame, encodeFrame, FRAME_HEADER_BYTES, type FrameHeader } from "../../../protocol/frame.ts";
+import {
+  decodeFrame,
+  FRAME_HEADER_BYTES,
+  writeFrameHeader,
+  type FrameHeader,
+} from "../../../protocol/frame.ts";
+import { encodeFrame } from "../../support/frames.ts";
+import { seededRandom } from "../../support/random.ts";
 
 const header: FrameHeader = {
   stream: 3,
@@ -10,17 +17,6 @@ const header: FrameHeader = {
   tab: 7,
 };
 const jpeg = Uint8Array.from({ length: 500 }, (_, index) => (index * 7) % 256);
-
-/** A small generator with a seed (mulberry32), so that a failing case can be had again. */
-function random(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
 
 describe("the binary frame", () => {
   it("lies in the bytes that PROTOCOL.md says", () => {
@@ -45,11 +41,17 @@ describe("the binary frame", () => {
     expect(frame?.jpeg.buffer).toBe(larger.buffer);
   });
 
-  it("writes a buffer of its own: the source may be reused", () => {
-    const source = Uint8Array.from(jpeg);
-    const bytes = encodeFrame(header, source);
-    source.fill(0);
-    expect(decodeFrame(bytes)?.jpeg).toEqual(jpeg);
+  it("is written over all of the bytes before the picture, and over none beside them", () => {
+    for (const filling of [0x00, 0xff]) {
+      const buffer = new Uint8Array(100).fill(filling);
+      writeFrameHeader(buffer.subarray(11, 11 + FRAME_HEADER_BYTES + 5), header);
+      const written = buffer.subarray(11, 11 + FRAME_HEADER_BYTES);
+      expect(decodeFrame(written)?.header).toEqual(header);
+      expect([...written]).toEqual([...encodeFrame(header, new Uint8Array())]);
+      expect([...buffer.subarray(0, 11), ...buffer.subarray(11 + FRAME_HEADER_BYTES)]).toEqual(
+        Array.from({ length: 100 - FRAME_HEADER_BYTES }, () => filling),
+      );
+    }
   });
 
   it("holds a viewport that is too large at the largest it can say", () => {
@@ -85,7 +87,7 @@ describe("the binary frame", () => {
   });
 
   it.each([1, 2, 3])("any bytes are read or refused, never a crash (seed %i)", (seed) => {
-    const next = random(seed);
+    const next = seededRandom(seed);
     let read = 0;
     for (let round = 0; round < 5_000; round += 1) {
       const bytes = Uint8Array.from({ length: next(60) }, () => next(256));

@@ -33,8 +33,8 @@ async function cinema(aliveMs = 60_000) {
     aliveMs,
     tabNumber: () => 1,
     sees: (viewerId) => !hidden.has(viewerId),
-    alive: (viewerId, alive, seq) => {
-      beats.set(viewerId, { alive, seq });
+    alive: (viewerIds, alive, seq) => {
+      for (const viewerId of viewerIds) beats.set(viewerId, { alive, seq });
       wake();
     },
   });

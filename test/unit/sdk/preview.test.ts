@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { encodeFrame } from "../../../protocol/frame.ts";
 import type { PreviewFrame } from "../../../src/sdk/api.ts";
+import { encodeFrame } from "../../support/frames.ts";
 import { recorder, sandboxOf } from "./fixtures.ts";
 import { type Peer, ScriptedGateway } from "./scripted-gateway.ts";
 

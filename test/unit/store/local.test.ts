@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LocalStore } from "../../../src/store/local/local-store.ts";
-import { BOUNDS, describeStoreContract } from "../../contract/store.ts";
+import { describeStoreContract } from "../../contract/store.ts";
+import { BOUNDS } from "../../contract/store-bounds.ts";
 
 describeStoreContract("local", async () => {
   const dir = mkdtempSync(join(tmpdir(), "baton-store-"));

@@ -1,5 +1,6 @@
 import { MemoryStore } from "../../../src/store/memory.ts";
-import { BOUNDS, describeStoreContract } from "../../contract/store.ts";
+import { describeStoreContract } from "../../contract/store.ts";
+import { BOUNDS } from "../../contract/store-bounds.ts";
 
 describeStoreContract("memory", async () => {
   let now = 1_700_000_000_000;

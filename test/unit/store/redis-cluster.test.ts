@@ -2,7 +2,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { RedisStore, type RedisStoreOptions } from "../../../src/store/redis/redis-store.ts";
 import type { Store } from "../../../src/store/store.ts";
-import { BOUNDS, describeStoreContract } from "../../contract/store.ts";
+import { describeStoreContract } from "../../contract/store.ts";
+import { BOUNDS } from "../../contract/store-bounds.ts";
 import { commitUntilDone, createSandbox, watch, watchLobby } from "../../contract/store-support.ts";
 import { startCluster, until, untilReplicating, type RedisCluster } from "../../support/redis.ts";
 

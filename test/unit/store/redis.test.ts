@@ -1,6 +1,7 @@
 import { afterAll, beforeAll } from "vitest";
 import { RedisStore } from "../../../src/store/redis/redis-store.ts";
-import { BOUNDS, describeStoreContract } from "../../contract/store.ts";
+import { describeStoreContract } from "../../contract/store.ts";
+import { BOUNDS } from "../../contract/store-bounds.ts";
 import { RedisServer } from "../../support/redis.ts";
 
 let server: RedisServer;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Batch, SharedText } from "../../../src/transport/shared-text.ts";
+import { type Batch, SharedText } from "../../../src/transport/shared-text.ts";
 
 /** Reads final, unmasked text frames as RFC 6455, 5.2, has them. */
 function parsed(bytes: Buffer): string[] {

@@ -1,0 +1,4 @@
+/** The sandbox of this number, where there are many. */
+export function roomOf(number: number): string {
+  return `room-${number}`;
+}
