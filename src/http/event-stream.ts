@@ -52,8 +52,6 @@ export async function eventStream(
     },
     new ByteLengthQueuingStrategy({ highWaterMark: MAX_PENDING_BYTES }),
   );
-  // Some servers send the head with the first bytes only: a quiet stream is open all the same.
-  queueMicrotask(() => write(": open\n\n"));
   const keepalive = setInterval(() => write(": still here\n\n"), KEEPALIVE_MS);
   signal.addEventListener("abort", end, { once: true });
 
