@@ -1,12 +1,19 @@
 # Builds the gateway and its dashboard, and runs them as a user without rights. It listens on all of the container's
 # addresses, so it does not start without BATON_SECRET; BATON_PUBLIC_URL is where people, and its links, reach it:
 #   docker run -p 7070:7070 -v baton:/data -e BATON_SECRET -e BATON_PUBLIC_URL=https://baton.example baton
+# With `--build-arg UWS=` and a tag of github.com/uNetworking/uWebSockets.js it has the other transport too, for
+# BATON_TRANSPORT=uws: see docs/transports.md.
 FROM node:22-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci
 COPY . .
 RUN npm run build && npm prune --omit=dev
+ARG UWS=
+RUN if [ -n "$UWS" ]; then \
+    apt-get update && apt-get install -y --no-install-recommends ca-certificates git \
+    && npm install --no-save --omit=dev "github:uNetworking/uWebSockets.js#$UWS"; \
+  fi
 
 FROM node:22-bookworm-slim
 # Only for sandboxes that the gateway launches itself; browsers attached by `cdpUrl` run elsewhere. Chromium's own

@@ -46,8 +46,8 @@ const SCENARIOS: readonly Scenario[] = [
 ];
 const FULL: Plan = {
   rounds: 5,
-  inputs: 180,
-  frames: 60,
+  inputs: 500,
+  frames: 100,
   frameRateMs: 1_500,
   roundTrips: 45,
   passes: 60,
@@ -58,6 +58,7 @@ const FULL: Plan = {
   commands: 400,
   stalledMs: 3_000,
   fieldMs: 800,
+  paceMs: 5_000,
   fieldWindows: [4, 1, 16],
   idle: [2_000, 4_000, 6_000],
   subscribers: 10_000,
@@ -80,6 +81,7 @@ const QUICK: Plan = {
   commands: 100,
   stalledMs: 800,
   fieldMs: 400,
+  paceMs: 800,
   fieldWindows: [4],
   idle: [1_000, 2_000],
   subscribers: 1_000,

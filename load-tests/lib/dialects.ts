@@ -20,7 +20,6 @@ const ZERO = 0x30;
 const NINE = 0x39;
 /** Where texts of events differ from all others: `{"type":"e` also begins errors. */
 const MARK_AT = '{"type":"'.length + 1;
-const MARK = "v".charCodeAt(0);
 const BINARY = 0x2;
 
 /** Resolves when every later event will arrive. */
@@ -41,9 +40,10 @@ type Read = (bytes: Buffer, start: number, end: number) => void;
 
 /** @param prefix bytes in front of the event */
 function texts({ beginning, onEvent }: SubscriberOptions, prefix: number, other: Read = ignore): Read {
-  const [mark, number] = [prefix + MARK_AT, prefix + beginning.length];
+  const [at, number] = [prefix + MARK_AT, prefix + beginning.length];
+  const mark = beginning.charCodeAt(MARK_AT);
   return (bytes, start, end) => {
-    if (end - start > number && bytes[start + mark] === MARK) onEvent(numberAt(bytes, start + number));
+    if (end - start > number && bytes[start + at] === mark) onEvent(numberAt(bytes, start + number));
     else other(bytes, start, end);
   };
 }

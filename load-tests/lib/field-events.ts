@@ -48,6 +48,11 @@ export function textOf(step: Step): string {
   return encodeDown(messageOf(step));
 }
 
+/** Begins what a commit publishes in Redis. */
+export function committedBeginningOf(sandboxId: string): string {
+  return `{"events":[{"sandboxId":${JSON.stringify(sandboxId)},"seq":`;
+}
+
 /** Begins the text of every event; its number follows. */
 export function beginningOf(sandboxId: string): string {
   return `{"type":"event","event":{"sandboxId":${JSON.stringify(sandboxId)},"seq":`;

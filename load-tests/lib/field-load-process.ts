@@ -16,6 +16,8 @@ export interface LoadSettings {
   readonly url: string;
   readonly channel: string;
   readonly subscribers: number;
+  /** What an event's text begins with, where that is not what Baton sends. */
+  readonly beginning?: string;
   /** Of Baton's tokens. */
   readonly secret?: string;
   readonly publisher: PublisherKind;
@@ -103,7 +105,7 @@ serve(async ([text = "{}"]) => {
       ...(settings.secret !== undefined && {
         token: await viewerToken(settings.secret, channel, subscriber),
       }),
-      beginning: beginningOf(channel),
+      beginning: settings.beginning ?? beginningOf(channel),
       onEvent: (seq) => arrived(subscriber, seq),
       onEnd: (why) => {
         throw new Error(`subscriber ${subscriber} of ${settings.url} has ended: ${why.message}`);

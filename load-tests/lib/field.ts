@@ -1,9 +1,12 @@
 /** The servers that people compare a gateway with, and the gateway's own two transports, each under the same load. */
 import { randomBytes } from "node:crypto";
+import { Keys } from "../../src/store/redis/keys.ts";
+import { parseRedisUrl } from "../../src/store/redis/url.ts";
 import { needNpmPeers } from "../peers/install.ts";
 import { startNats } from "../peers/nats.ts";
 import { startNchan } from "../peers/nchan.ts";
 import { pin, pinned } from "./cores.ts";
+import { committedBeginningOf } from "./field-events.ts";
 import type { LoadSettings, Turn, TurnOrder } from "./field-load-process.ts";
 import { startWorker, type Worker } from "./processes.ts";
 import { startRedis } from "./redis.ts";
@@ -16,7 +19,7 @@ export const SUBSCRIBERS = 1_000;
 /** A server that runs, and how to reach it. */
 export type Served = Pick<
   LoadSettings,
-  "dialect" | "url" | "publisher" | "address" | "serverPids" | "secret"
+  "dialect" | "url" | "publisher" | "address" | "serverPids" | "secret" | "beginning"
 > & {
   /** Bytes that it occupies, garbage collected. Absent: it cannot be asked. */
   readonly memory?: () => Promise<number>;
@@ -52,6 +55,24 @@ function peer(name: string, kind: Path["kind"], script: string, way?: string): C
   };
 }
 
+/**
+ * uWebSockets.js again, sending what a commit publishes: the same way through Redis as Baton's events have, so that what
+ * is left between the two is what their servers do.
+ */
+function behindCommits(name: string, kind: Path["kind"]): Contender {
+  return {
+    name,
+    kind,
+    serve: async (resources, { redisUrl, channel }) => {
+      const { prefix, db } = parseRedisUrl(redisUrl);
+      const args = [redisUrl, new Keys(prefix, db).of(channel).channel, "publish", "sharded"];
+      const server = await served(resources, "../peers/raw-uws.ts", args);
+      const beginning = committedBeginningOf(channel);
+      return { ...server, dialect: "plain", publisher: "commit", address: redisUrl, beginning };
+    },
+  };
+}
+
 function baton(transport: "ws" | "uws"): Contender {
   return {
     name: `baton ${transport}`,
@@ -64,6 +85,12 @@ function baton(transport: "ws" | "uws"): Contender {
     },
   };
 }
+
+/** The references of what events take on their way, which begins with the commit. */
+export const BEHIND_COMMITS = {
+  uws: behindCommits("uWS behind commits", "reference"),
+  uwsAgain: behindCommits("uWS behind commits, again", "control"),
+} as const;
 
 export const FIELD = {
   batched: peer("ws, batched", "reference", "raw-ws-batched.ts"),

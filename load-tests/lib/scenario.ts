@@ -25,6 +25,8 @@ export interface Plan {
   readonly idleMs: number;
   /** Each turn of a window, in the scenarios with the field. */
   readonly fieldMs: number;
+  /** Each turn of an even pace of events: its p99 is of the few worst of them. */
+  readonly paceMs: number;
   /** Events under way at a time. The first is what the goals are about. */
   readonly fieldWindows: readonly [number, ...number[]];
   /** Subscribers who do nothing: how many there are each time that memory is looked at. */

@@ -12,7 +12,7 @@ const MAX_BACKPRESSURE = 1024 * 1024;
 
 type Nothing = Readonly<Record<string, never>>;
 
-serve(async ([redisUrl = "", channel = "", way = "publish"]) => {
+serve(async ([redisUrl = "", channel = "", way = "publish", kind = "plain"]) => {
   const sockets = new Set<WebSocket<Nothing>>();
   const app = uWS.App().ws<Nothing>("/*", {
     maxBackpressure: MAX_BACKPRESSURE,
@@ -32,11 +32,13 @@ serve(async ([redisUrl = "", channel = "", way = "publish"]) => {
     }
   };
   const subscriber = new Redis(redisUrl);
-  await subscriber.subscribe(channel);
-  subscriber.on("messageBuffer", (_channel: Buffer, payload: Buffer) => {
+  const deliver = (_channel: Buffer, payload: Buffer): void => {
     if (way === "publish") app.publish(channel, payload);
     else if (waiting.push(payload) === 1) setImmediate(flush);
-  });
+  };
+  if (kind === "sharded") await subscriber.ssubscribe(channel);
+  else await subscriber.subscribe(channel);
+  subscriber.on(kind === "sharded" ? "smessageBuffer" : "messageBuffer", deliver);
   const listening = await new Promise<us_listen_socket>((resolve, reject) => {
     app.listen("127.0.0.1", 0, (socket) => {
       if (socket) resolve(socket);

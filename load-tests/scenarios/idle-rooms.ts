@@ -6,7 +6,14 @@ import { startWorker } from "../lib/processes.ts";
 import type { Resources } from "../lib/resources.ts";
 import { openRooms } from "../lib/room-members.ts";
 import type { RoomsQuestion } from "../lib/rooms-gateway-process.ts";
-import { takeStepTurns, type Context, type Scenario, type StepPath, type Steps } from "../lib/scenario.ts";
+import {
+  takeStepTurns,
+  type Context,
+  type Goal,
+  type Scenario,
+  type StepPath,
+  type Steps,
+} from "../lib/scenario.ts";
 import type { UsageQuestion } from "../lib/usage.ts";
 
 const ROUNDS = 3;
@@ -53,6 +60,7 @@ export const idleRooms: Scenario = {
         cpuOf: `the gateway process's, for each second in which nothing happens (${idleMs} ms at a time)`,
         paths: results.filter((result) => !isEvent(result)),
         notes: [...paths.map(noteOf), memoryNote(paths)],
+        goals: [timersGoal(paths)],
       },
     ];
   },
@@ -112,6 +120,21 @@ async function startDriver(
     const { at } = await taken;
     await answered;
     return at - from;
+  };
+}
+
+function timersGoal(paths: readonly Path[]): Goal {
+  const timersOf = (rooms: number): number =>
+    Math.max(
+      ...paths.filter((path) => path.rooms === rooms).map(({ resources }) => resources["Timeout"] ?? 0),
+    );
+  const most = Math.max(...paths.map(({ rooms }) => rooms));
+  const own = timersOf(most) - timersOf(0);
+  return {
+    what: `timers of ${most.toLocaleString("en")} idle rooms`,
+    limit: "none",
+    measured: String(own),
+    verdict: own <= 0 ? "met" : "missed",
   };
 }
 

@@ -10,6 +10,7 @@ import type { RoomsQuestion } from "../lib/rooms-gateway-process.ts";
 import {
   takeStepTurns,
   type Context,
+  type Goal,
   type PathResult,
   type Scenario,
   type StepPath,
@@ -81,6 +82,7 @@ export const reconnect: Scenario = {
         cpuOf: "the server process's, for each subscriber",
         paths: paths.filter((path) => !isMemory(path)),
         notes: notesOf(found, subscribers),
+        goals: [goalOf(found, subscribers)],
       },
       {
         id: "reconnect-memory",
@@ -192,6 +194,17 @@ function droppedHandshakes(): number {
     .filter((line) => line.startsWith("TcpExt:"));
   const column = names.split(" ").indexOf("ListenDrops");
   return Number(values.split(" ")[column]);
+}
+
+function goalOf(found: readonly Found[], subscribers: number): Goal {
+  const wrong = found.reduce((sum, each) => sum + each.snapshots + each.gaps + each.twice + each.behind, 0);
+  const returns = (found.length * subscribers).toLocaleString("en");
+  return {
+    what: `${subscribers.toLocaleString("en")} who come back at once: not resumed, with a gap, or an event twice`,
+    limit: "none",
+    measured: `${wrong} of ${returns}`,
+    verdict: wrong === 0 ? "met" : "missed",
+  };
 }
 
 function notesOf(found: readonly Found[], subscribers: number): string[] {

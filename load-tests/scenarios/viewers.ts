@@ -1,4 +1,5 @@
 /** Hundreds of viewers of one picture, some of which stop to read: what the others get, and what it costs in memory. */
+import { FRAME_HEADER_BYTES } from "../../protocol/frame.ts";
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { CdpStub } from "../lib/cdp-stub.ts";
@@ -8,7 +9,14 @@ import { pinned } from "../lib/cores.ts";
 import { watchMemory } from "../lib/memory-watch.ts";
 import { startWorker } from "../lib/processes.ts";
 import { Resources, within } from "../lib/resources.ts";
-import { takeStepTurns, type Context, type Scenario, type StepPath, type Steps } from "../lib/scenario.ts";
+import {
+  takeStepTurns,
+  type Context,
+  type Goal,
+  type Scenario,
+  type StepPath,
+  type Steps,
+} from "../lib/scenario.ts";
 import type { UsageQuestion } from "../lib/usage.ts";
 import type { Seen, ViewersQuestion } from "../lib/viewers-process.ts";
 
@@ -81,6 +89,7 @@ export const viewers: Scenario = {
         cpuOf: "the gateway process's, for each picture at each viewer",
         paths: paths.filter(isTime),
         notes: ways.map((way) => noteOf(way, found, reading)),
+        goals: ways.filter(({ stalled }) => stalled > 0).flatMap((way) => goalsOf(way, found, reading)),
       },
       {
         id: "viewers-memory",
@@ -188,14 +197,44 @@ function startCapture(stub: CdpStub): Capture {
   };
 }
 
+/** What a stopwatch cannot tell from "all of them". */
+const ALL = 0.98;
+
+function goalsOf({ name }: Way, all: readonly Found[], reading: number): Goal[] {
+  const found = all.filter(({ way }) => way === name);
+  const shares = found.map(({ slowest, given }) => slowest / given);
+  const least = Math.min(...shares);
+  const kept = Math.max(...found.map((each) => keptBytes(each, all)));
+  const picture = FRAME_HEADER_BYTES + PICTURE_BYTES;
+  return [
+    {
+      what: `pictures that the slowest of ${reading} viewers got, ${name}, against those that were captured`,
+      limit: `at least ${ALL}`,
+      measured: least.toFixed(3),
+      verdict: least >= ALL ? "met" : "missed",
+    },
+    {
+      what: `kept in memory for each viewer, ${name}`,
+      limit: `at most a picture, ${(picture / 1024).toFixed(1)} KB`,
+      measured: `${(kept / 1024).toFixed(1)} KB`,
+      verdict: kept <= picture ? "met" : "missed",
+    },
+  ];
+}
+
+/** For each viewer that stalls, beyond what the others hold. */
+function keptBytes({ held, stalled }: Found, all: readonly Found[]): number {
+  const without = all.filter((each) => each.stalled === 0).map((each) => each.held);
+  const base = without.reduce((sum, each) => sum + each, 0) / without.length;
+  return (held - base) / stalled;
+}
+
 function noteOf(way: Way, all: readonly Found[], reading: number): string {
   const found = all.filter((each) => each.way === way.name);
   const given = found.map((each) => each.given.toFixed(1)).join(", ");
   const slowest = found.map((each) => each.slowest.toFixed(1)).join(", ");
   const line = `${way.name}: the capture gave ${given} pictures a second, and the slowest of the ${reading} got ${slowest}`;
   if (way.stalled === 0) return `${line}.`;
-  const without = all.filter((each) => each.stalled === 0).map(({ held }) => held);
-  const base = without.reduce((sum, held) => sum + held, 0) / without.length;
-  const each = found.map(({ held, stalled }) => ((held - base) / stalled / 1024).toFixed(0)).join(", ");
+  const each = found.map((one) => (keptBytes(one, all) / 1024).toFixed(0)).join(", ");
   return `${line}; held for each stalled viewer beyond what the others hold: ${each} KB (a picture has ${PICTURE_BYTES / 1024}).`;
 }
