@@ -15,6 +15,7 @@ import type {
 } from "uWebSockets.js";
 import { BatonError } from "../../protocol/errors.ts";
 import { firstProtocol, readHandshake, shuttingDown } from "./handshake.ts";
+import { OpenConnections } from "./open-connections.ts";
 import {
   MAX_HEADER_BYTES,
   MAX_HEADERS,
@@ -76,11 +77,10 @@ export class UwsTransport implements Transport {
   readonly #openings: UwsOpenings | undefined;
   readonly #sockets: SocketSurroundings;
   readonly #pipes: PipeSurroundings;
-  readonly #open = new Set<UwsConnection>();
+  readonly #open: OpenConnections<UwsConnection>;
   #tcpConnections = 0;
   #listening: us_listen_socket | undefined;
   #closing = false;
-  #heartbeat: NodeJS.Timeout | undefined;
   #passing: Passing | undefined;
   /** What becomes of the WebSocket that is being made. */
   #opened: ((ws: NativeSocket) => void) | undefined;
@@ -90,6 +90,7 @@ export class UwsTransport implements Transport {
   constructor(uws: Uws, options: TransportOptions, { sharePort = false }: UwsOptions = {}) {
     this.#uws = uws;
     this.#options = options;
+    this.#open = new OpenConnections(options.heartbeatMs);
     this.#sharePort = sharePort;
     const over = (connection: UwsConnection): void => {
       this.#open.delete(connection);
@@ -118,15 +119,13 @@ export class UwsTransport implements Transport {
     const { address } = await lookup(host);
     const listening = await listen(this.#app, this.#uws, address, port, this.#sharePort);
     this.#listening = listening.token;
-    this.#heartbeat = setInterval(() => {
-      for (const connection of this.#open) connection.beat();
-    }, this.#options.heartbeatMs);
+    this.#open.start();
     return { host: address, port: listening.port };
   }
 
   async close(): Promise<void> {
     this.#closing = true;
-    clearInterval(this.#heartbeat);
+    this.#open.stop();
     if (this.#listening) this.#uws.us_listen_socket_close(this.#listening);
     this.#listening = undefined;
     this.#openings?.shutDown();

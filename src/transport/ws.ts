@@ -16,6 +16,7 @@ import {
   refuseGarbage,
   shuttingDown,
 } from "./handshake.ts";
+import { OpenConnections } from "./open-connections.ts";
 import {
   MAX_HEADER_BYTES,
   REQUEST_TIMES,
@@ -47,17 +48,17 @@ export class WsTransport implements Transport {
   readonly #http: Server;
   readonly #sockets: WebSocketServer<typeof OwnedWebSocket>;
   readonly #pipes: WsPipes | undefined;
-  readonly #open = new Set<WsSocket | WsPipe>();
+  readonly #open: OpenConnections<WsSocket | WsPipe>;
   /** Each with its address, which Node forgets when it is closed. */
   readonly #connections = new Map<Connection, string>();
   readonly #host: SocketHost;
   /** Called on the connection itself: with a closure for each, ten thousand would be megabytes. */
   readonly #onConnectionClosed: (this: Connection) => void;
-  #heartbeat: NodeJS.Timeout | undefined;
   #toldOne = (): void => {};
 
   constructor(options: TransportOptions) {
     this.#options = options;
+    this.#open = new OpenConnections(options.heartbeatMs);
     const listener = getRequestListener(
       (request, env) =>
         options.fetch(request, { remoteAddress: addressOf((env as { incoming: IncomingMessage }).incoming) }),
@@ -115,15 +116,13 @@ export class WsTransport implements Transport {
         resolve();
       });
     });
-    this.#heartbeat = setInterval(() => {
-      for (const connection of this.#open) connection.beat();
-    }, this.#options.heartbeatMs);
+    this.#open.start();
     const address = this.#http.address() as AddressInfo;
     return { host: address.address, port: address.port };
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#heartbeat);
+    this.#open.stop();
     const closed = new Promise<void>((resolve) => this.#http.close(() => resolve()));
     // The last connection is gone a moment before those who care are told.
     const told = new Promise<void>((resolve) => {
