@@ -8,12 +8,11 @@
  */
 import type { WebSocket, WebSocketBehavior } from "uWebSockets.js";
 import { CLOSE, type CloseReason } from "../../protocol/errors.ts";
-import type { AtTurnsEnd, Turns } from "./uws-turn.ts";
+import { closeText, fitting } from "./close-text.ts";
+import type { AtTurnsEnd, Turns } from "./turns.ts";
 
 /** A stuck peer's unsent bytes are kept that long for it to learn why it is closed. */
 const CLOSE_TIMEOUT_MS = 1_000;
-/** WebSocket's limit of a close reason, in UTF-8. */
-const MAX_REASON_BYTES = 123;
 /** More than this over its limit a message is cut off while it comes, without a code: memory for it has a bound too. */
 const OVERSIZE_BYTES = 64 * 1024;
 
@@ -65,7 +64,7 @@ export abstract class UwsConnection<S extends Surroundings = Surroundings> imple
   }
 
   close(reason: CloseReason, detail?: string): void {
-    this.closeWith(CLOSE[reason].code, detail === undefined ? reason : `${reason}: ${detail}`);
+    this.closeWith(CLOSE[reason].code, closeText(reason, detail));
   }
 
   /** @param code any that may be sent, WebSocket's own included */
@@ -73,8 +72,7 @@ export abstract class UwsConnection<S extends Surroundings = Surroundings> imple
     if (!this.open) return;
     this.flush();
     if (!this.open) return;
-    const { read } = new TextEncoder().encodeInto(reason, new Uint8Array(MAX_REASON_BYTES));
-    const text = reason.slice(0, read);
+    const text = fitting(reason);
     if (this.isEmpty()) return this.ws?.end(code, text);
     // Ended now, it could not be cut any more: the native socket is out of reach after its `end`.
     const timer = setTimeout(() => this.terminate(), CLOSE_TIMEOUT_MS);

@@ -2,7 +2,7 @@
 import { MAX_BATCH_BYTES, SharedText, type Batch } from "./shared-text.ts";
 import type { Socket, SocketHandler } from "./transport.ts";
 import { UwsConnection, type Surroundings } from "./uws-connection.ts";
-import type { CorkedSends } from "./uws-turn.ts";
+import type { CorkedSends } from "./uws-corked.ts";
 
 const MAX_MISSED_BEATS = 2;
 /** What `send` returns when the system took less than all of it. */

@@ -26,6 +26,7 @@ import {
   type Transport,
   type TransportOptions,
 } from "./transport.ts";
+import { Turns } from "./turns.ts";
 import { behaviorOf, type NativeSocket, type UserData, type UwsConnection } from "./uws-connection.ts";
 import { addressOf, Exchange, headOf, type RequestHead, type Upgrade } from "./uws-exchange.ts";
 import { asksForUpgrade, flawIn, UwsOpenings } from "./uws-handshake.ts";
@@ -33,7 +34,7 @@ import { hasBody, hasUnclearBody, serve } from "./uws-http.ts";
 import { listen } from "./uws-listen.ts";
 import { UwsPipe, type PipeSurroundings } from "./uws-pipe.ts";
 import { UwsSocket, type SocketSurroundings } from "./uws-socket.ts";
-import { CorkedSends, Turns } from "./uws-turn.ts";
+import { CorkedSends } from "./uws-corked.ts";
 
 /** What is used of the package. */
 export interface Uws {

@@ -1,11 +1,10 @@
 /** What sockets and pipes have in common on `ws`. */
 import { WebSocketServer, type Server, type ServerOptions, type WebSocket } from "ws";
 import { CLOSE, type CloseReason } from "../../protocol/errors.ts";
+import { closeText } from "./close-text.ts";
 
 /** `ws` waits 30 s for a peer's close frame; a stuck one would keep its buffers that long. */
 const CLOSE_TIMEOUT_MS = 1_000;
-/** WebSocket's limit of a close reason, in UTF-8. `ws` throws beyond it. */
-const MAX_REASON_BYTES = 123;
 
 /** Makes WebSockets of upgrade requests that it is handed. */
 export function webSocketServer<T extends typeof WebSocket>(
@@ -24,7 +23,6 @@ export function webSocketServer<T extends typeof WebSocket>(
 
 /** Closes with the code of `reason`, and with as much of `detail` as a close frame holds. */
 export function closeWith(ws: WebSocket, reason: CloseReason, detail: string | undefined): void {
-  const text = detail === undefined ? reason : `${reason}: ${detail}`;
-  const { read } = new TextEncoder().encodeInto(text, new Uint8Array(MAX_REASON_BYTES));
-  ws.close(CLOSE[reason].code, text.slice(0, read));
+  // `ws` throws beyond what a frame holds.
+  ws.close(CLOSE[reason].code, closeText(reason, detail));
 }

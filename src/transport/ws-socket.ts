@@ -4,12 +4,12 @@ import { WebSocket } from "ws";
 import type { CloseReason } from "../../protocol/errors.ts";
 import { MAX_BATCH_BYTES, SharedText, type Batch } from "./shared-text.ts";
 import type { Socket, SocketHandler } from "./transport.ts";
-import type { Turn } from "./turn.ts";
+import type { AtTurnsEnd, Turns } from "./turns.ts";
 import { closeWith } from "./ws-server.ts";
 
 /** What all sockets of a transport share. */
 export interface SocketHost {
-  readonly turn: Turn;
+  readonly turns: Turns;
   readonly maxBufferedBytes: number;
   readonly ended: (socket: WsSocket) => void;
 }
@@ -35,7 +35,7 @@ function onClose(this: WebSocket): void {
 /** `ws` closes with 1009, 1007 or 1002 by itself; the error event must have a listener all the same. */
 function onError(): void {}
 
-export class WsSocket implements Socket {
+export class WsSocket implements Socket, AtTurnsEnd {
   readonly remoteAddress: string;
   readonly #ws: OwnedWebSocket;
   /** Below `ws`, which writes its own frames to it at once. */
@@ -66,14 +66,18 @@ export class WsSocket implements Socket {
   send(message: string | SharedText): void {
     if (this.#ws.readyState !== WebSocket.OPEN) return;
     const shared = typeof message === "string" ? new SharedText(message) : message;
-    if (!this.#batch) this.#host.turn.ends(this);
+    if (!this.#batch) this.#host.turns.add(this);
     const batch = this.#batch?.with(shared) ?? shared.alone;
     this.#batch = batch;
-    if (batch.bytes > MAX_BATCH_BYTES) this.flush();
+    if (batch.bytes > MAX_BATCH_BYTES) this.#flush();
+  }
+
+  turnEnded(): void {
+    this.#flush();
   }
 
   /** Writes what was sent in this turn. */
-  flush(): void {
+  #flush(): void {
     const batch = this.#batch;
     if (!batch) return;
     this.#batch = undefined;
@@ -85,7 +89,7 @@ export class WsSocket implements Socket {
   }
 
   sendBinary(bytes: Uint8Array, flushed: () => void): void {
-    this.flush();
+    this.#flush();
     if (this.#ws.readyState !== WebSocket.OPEN) return;
     this.#frameBytes += bytes.byteLength;
     this.#ws.send(bytes, { binary: true }, (error) => {
@@ -97,7 +101,7 @@ export class WsSocket implements Socket {
 
   close(reason: CloseReason, detail?: string): void {
     if (this.#ws.readyState >= WebSocket.CLOSING) return;
-    this.flush();
+    this.#flush();
     // It was too slow for that.
     if (this.#ws.readyState >= WebSocket.CLOSING) return;
     closeWith(this.#ws, reason, detail);

@@ -25,7 +25,7 @@ import {
   type Transport,
   type TransportOptions,
 } from "./transport.ts";
-import { Turn } from "./turn.ts";
+import { Turns } from "./turns.ts";
 import { WsPipes, type WsPipe } from "./ws-pipe.ts";
 import { webSocketServer } from "./ws-server.ts";
 import { OwnedWebSocket, WsSocket, type SocketHost } from "./ws-socket.ts";
@@ -93,7 +93,7 @@ export class WsTransport implements Transport {
         offered.has(options.subprotocol) ? options.subprotocol : (firstProtocol(offered) ?? false),
     });
     this.#host = {
-      turn: new Turn(),
+      turns: new Turns(),
       maxBufferedBytes: options.maxBufferedBytes,
       ended: (socket) => this.#ended(socket),
     };
