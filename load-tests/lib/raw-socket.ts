@@ -4,6 +4,7 @@
  */
 import { createHash, randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
+import { clientFrame, OPCODE } from "./frame-reader.ts";
 
 /** Of one message. `end` is short of its end when the message is long: only a beginning is kept. */
 export type OnMessage = (bytes: Buffer, start: number, end: number) => void;
@@ -24,10 +25,6 @@ const KEPT_BYTES = 8 * 1024;
 const BEGINNING_BYTES = 64;
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const HEAD_END = "\r\n\r\n";
-const [TEXT, CLOSE, PING] = [0x1, 0x8, 0x9];
-const FIN = 0x80;
-/** A mask of zeros leaves the bytes as they are. */
-const MASK = Buffer.alloc(4);
 
 /** Shared: each read is looked at before the next one begins. */
 const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
@@ -77,16 +74,8 @@ export class RawSocket {
     this.#socket.on("close", () => this.#end(new Error("the server closed the connection")));
   }
 
-  send(message: string, opcode = TEXT): void {
-    const payload = Buffer.from(message);
-    const { length } = payload;
-    if (length > 0xffff) throw new RangeError("a subscriber sends no message of more than 64 KB");
-    const header = length < 126 ? Buffer.from([FIN | opcode, 0x80 | length]) : Buffer.alloc(4);
-    if (length >= 126) {
-      header.writeUInt16BE(((FIN | opcode) << 8) | 0x80 | 126, 0);
-      header.writeUInt16BE(length, 2);
-    }
-    this.#socket.write(Buffer.concat([header, MASK, payload]));
+  send(message: string, opcode: number = OPCODE.text): void {
+    this.#socket.write(clientFrame(opcode, message));
   }
 
   /** Without a goodbye, and without a port that stays taken. */
@@ -160,7 +149,7 @@ export class RawSocket {
         this.onMessage(bytes, start, end);
         return end;
       }
-      if (opcode < CLOSE) this.onMessage(bytes, start, frameEnd);
+      if (opcode < OPCODE.close) this.onMessage(bytes, start, frameEnd);
       else this.#control(opcode, bytes.subarray(start, frameEnd));
       at = frameEnd;
     }
@@ -168,8 +157,8 @@ export class RawSocket {
   }
 
   #control(opcode: number, payload: Buffer): void {
-    if (opcode === PING) this.send(payload.toString("latin1"), 0xa);
-    if (opcode !== CLOSE) return;
+    if (opcode === OPCODE.ping) this.#socket.write(clientFrame(OPCODE.pong, payload));
+    if (opcode !== OPCODE.close) return;
     const code = payload.length >= 2 ? payload.readUInt16BE(0) : 1005;
     this.#end(new Error(`the server closed with ${code} ${payload.toString("utf8", 2)}`));
     this.terminate();

@@ -4,7 +4,13 @@ import type { Duplex } from "node:stream";
 import { TOKEN_SUBPROTOCOL } from "../../protocol/auth.ts";
 import { BatonError } from "../../protocol/errors.ts";
 import { problemHeaders, problemOf } from "../core/problem.ts";
-import { HANDSHAKE_HEADERS, MAX_HEADERS, type Handshake } from "./transport.ts";
+import {
+  HANDSHAKE_HEADERS,
+  MAX_HEADERS,
+  type Handshake,
+  type Opening,
+  type PipeOptions,
+} from "./transport.ts";
 
 /** Undefined for targets such as `//`, which are no address: whoever sends one must not end the process. */
 export function handshakeOf(request: IncomingMessage): Handshake | undefined {
@@ -86,13 +92,25 @@ export function shuttingDown(): BatonError {
   return new BatonError("unavailable", "The gateway is shutting down. Connect again in a moment.");
 }
 
-/** What answers a handshake of a pipe that nothing is served for. */
-export function nothingAt(path: string): BatonError {
+/** What was made ready for a pipe, or the refusal of its handshake. Never rejects. */
+export async function openingFor(
+  handshake: Handshake,
+  { open }: PipeOptions,
+  signal: AbortSignal,
+): Promise<Opening | BatonError> {
+  try {
+    return (await open(handshake, signal)) ?? nothingAt(handshake.path);
+  } catch (error) {
+    return error instanceof BatonError ? error : failed();
+  }
+}
+
+function nothingAt(path: string): BatonError {
   return new BatonError("not_found", `No socket is served at ${path}. Check the address.`);
 }
 
-/** What answers one that failed for a reason that is not the peer's to know. */
-export function failed(): BatonError {
+/** For a reason that is not the peer's to know. */
+function failed(): BatonError {
   return new BatonError(
     "internal",
     "The gateway failed to open this socket. Try again; if it stays, look into the gateway's log.",

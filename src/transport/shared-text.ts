@@ -46,7 +46,6 @@ export class Batch {
   readonly #last: SharedText;
   /** Of all frames. */
   readonly bytes: number;
-  readonly length: number;
   /** The batch that was made of this one last. */
   #longer: Batch | undefined;
   #frames: Buffer | undefined;
@@ -56,7 +55,6 @@ export class Batch {
     this.#before = before;
     this.#last = last;
     this.bytes = (before?.bytes ?? 0) + last.frame.byteLength;
-    this.length = (before?.length ?? 0) + 1;
   }
 
   with(message: SharedText): Batch {

@@ -1,6 +1,6 @@
 /** Handshakes on uWebSockets.js: what makes a WebSocket, and those of pipes, which wait until something is ready. */
 import { BatonError } from "../../protocol/errors.ts";
-import { failed, firstProtocol, nothingAt, shuttingDown } from "./handshake.ts";
+import { firstProtocol, openingFor, shuttingDown } from "./handshake.ts";
 import type { Handshake, Opening, PipeOptions } from "./transport.ts";
 import type { Exchange, RequestHead, Upgrade } from "./uws-exchange.ts";
 
@@ -57,16 +57,11 @@ export class UwsOpenings {
     };
     exchange.onGone(() => leaving.abort());
     this.#waiting.add(shutDown);
-    let opening: Opening | null = null;
-    let refusal: BatonError | undefined;
-    try {
-      opening = await this.#options.open(handshake, leaving.signal);
-    } catch (error) {
-      refusal = error instanceof BatonError ? error : failed();
-    }
+    const opening = await openingFor(handshake, this.#options, leaving.signal);
     this.#waiting.delete(shutDown);
-    if (!exchange.live) return opening?.abandon();
-    if (!opening) return exchange.refuse(refusal ?? nothingAt(handshake.path));
+    const isRefused = opening instanceof BatonError;
+    if (!exchange.live) return isRefused ? undefined : opening.abandon();
+    if (isRefused) return exchange.refuse(opening);
     const protocol = firstProtocol(handshake.protocols) ?? "";
     this.#accept(exchange, opening, { ...upgrade, protocol });
   }

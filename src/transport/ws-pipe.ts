@@ -3,8 +3,8 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocket, type WebSocketServer } from "ws";
 import { BatonError, type CloseReason } from "../../protocol/errors.ts";
-import { addressOf, failed, firstProtocol, nothingAt, refuse, shuttingDown } from "./handshake.ts";
-import type { Handshake, Opening, Pipe, PipeHandler, PipeOptions } from "./transport.ts";
+import { addressOf, firstProtocol, openingFor, refuse, shuttingDown } from "./handshake.ts";
+import type { Handshake, Pipe, PipeHandler, PipeOptions } from "./transport.ts";
 import { closeWith, webSocketServer } from "./ws-server.ts";
 
 /** Beats without a sign of life after which a peer is taken for gone. */
@@ -56,18 +56,13 @@ export class WsPipes {
     // Half a goodbye is a whole one before the handshake: without its other half nothing can follow.
     stream.once("end", leave).once("close", leave);
     this.#waiting.add(shutDown);
-    let opening: Opening | null = null;
-    let refusal: BatonError | undefined;
-    try {
-      opening = await this.#options.open(handshake, leaving.signal);
-    } catch (error) {
-      refusal = error instanceof BatonError ? error : failed();
-    }
+    const opening = await openingFor(handshake, this.#options, leaving.signal);
     stream.off("end", leave).off("close", leave);
     this.#waiting.delete(shutDown);
 
-    if (leaving.signal.aborted) return opening?.abandon();
-    if (!opening) return refuse(stream, refusal ?? nothingAt(handshake.path));
+    const isRefused = opening instanceof BatonError;
+    if (leaving.signal.aborted) return isRefused ? undefined : opening.abandon();
+    if (isRefused) return refuse(stream, opening);
     let accepted = false;
     this.#server.handleUpgrade(request, stream, head, (ws) => {
       accepted = true;

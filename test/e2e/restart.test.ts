@@ -1,44 +1,19 @@
 /** A machine that restarts in the middle of a login: the process is killed, and what was acknowledged is there again. */
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { connect } from "../../src/sdk/node.ts";
+import { bankSite } from "../support/bank-site.ts";
 import { Baton } from "../support/baton-process.ts";
 import { chromiumPath } from "../support/browser.ts";
 import { until } from "../support/gateway.ts";
-
-/** Signs in with a cookie that ends with the browser's session, and tells what it was sent. */
-async function bank() {
-  const typed: string[] = [];
-  const server = createServer((request, response) => {
-    const { pathname, searchParams } = new URL(request.url ?? "/", "http://bank.invalid");
-    if (pathname === "/typed") typed.push(searchParams.get("text") ?? "");
-    if (pathname === "/login") response.setHeader("set-cookie", "session=s3cr3t; HttpOnly");
-    const known = request.headers.cookie?.includes("session=s3cr3t");
-    response.setHeader("content-type", "text/html");
-    response.end(
-      `<title>${known || pathname === "/login" ? "signed in" : "stranger"}</title>
-       <input autofocus oninput="fetch('/typed?text=' + encodeURIComponent(this.value))">`,
-    );
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, typed };
-}
 
 it("H6, E2, R1: killed while a person drives: the handoff, the tabs, the login and everybody's position are there again", async () => {
   const dir = await mkdtemp(join(tmpdir(), "baton-restart-"));
   onTestFinished(() => rm(dir, { recursive: true, force: true, maxRetries: 10 }));
   const env = { BATON_DATA_DIR: dir, BATON_CHROMIUM: await chromiumPath() };
-  const site = await bank();
+  const site = await bankSite();
   const first = new Baton([], env);
   const url = await first.url();
   const client = (role: "agent" | "operator", name: string) => {

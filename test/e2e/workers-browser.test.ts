@@ -1,11 +1,11 @@
 /** A launched Chromium and several processes: people and agents on any of them have it, and it outlives its own. */
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import { createServer, request, type IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
+import { request, type IncomingMessage } from "node:http";
 import { join } from "node:path";
-import { expect, it, onTestFinished } from "vitest";
+import { expect, it } from "vitest";
 import { Keys } from "../../src/auth/keys.ts";
+import { bankSite } from "../support/bank-site.ts";
 import { Baton } from "../support/baton-process.ts";
 import { chromiumPath } from "../support/browser.ts";
 import { until } from "../support/gateway.ts";
@@ -14,43 +14,6 @@ import { clientOn, listeners, workersOf } from "../support/workers.ts";
 
 /** Three processes compile their sources, and Chromium starts twice. */
 const TEST_MS = 90_000;
-
-/** Signs in with a cookie that ends with the browser's session, and tells what was typed into it. */
-async function bank() {
-  const typed: string[] = [];
-  const waiting = new Set<() => void>();
-  const server = createServer((request, response) => {
-    const { pathname, searchParams } = new URL(request.url ?? "/", "http://bank.invalid");
-    if (pathname === "/typed") {
-      typed.push(searchParams.get("text") ?? "");
-      for (const check of waiting) check();
-    }
-    if (pathname === "/login") response.setHeader("set-cookie", "session=s3cr3t; HttpOnly");
-    const known = request.headers.cookie?.includes("session=s3cr3t");
-    response.setHeader("content-type", "text/html");
-    response.end(
-      `<title>${known || pathname === "/login" ? "signed in" : "stranger"}</title>
-       <input autofocus oninput="fetch('/typed?text=' + encodeURIComponent(this.value))">`,
-    );
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const until = (text: string): Promise<void> =>
-    new Promise((resolve) => {
-      const check = (): void => {
-        if (!typed.includes(text)) return;
-        waiting.delete(check);
-        resolve();
-      };
-      waiting.add(check);
-      check();
-    });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, until };
-}
 
 /** Those of these processes that a process descends from. */
 async function familiesWith(member: number, pids: readonly number[]): Promise<number[]> {
@@ -61,7 +24,7 @@ async function familiesWith(member: number, pids: readonly number[]): Promise<nu
 it(
   "C1, H5: a handoff across workers on one launched browser, and the worker that launched it is killed",
   async () => {
-    const site = await bank();
+    const site = await bankSite();
     const baton = new Baton([], { BATON_WORKERS: "2", BATON_CHROMIUM: await chromiumPath() });
     const url = await baton.url();
     const pids = await workersOf(baton);
@@ -189,7 +152,7 @@ it(
       proxies.set(launcher, Number(proxy));
       debugging.set(launcher, Number(port));
     }
-    const site = await bank();
+    const site = await bankSite();
     for (const [worker, proxy] of proxies) {
       expect(await through(proxy, `${site.url}/login`)).toBe(200);
       for (const [owner, port] of debugging)

@@ -52,7 +52,7 @@ describe("a batch", () => {
 
   it("holds its messages in order, each in a frame of its own", () => {
     const batch = grown(others);
-    expect(batch.length).toBe(50);
+    expect(batch.messages).toHaveLength(50);
     expect(batch.messages).toEqual(texts);
     expect(parsed(batch.frames)).toEqual(texts.map(({ text }) => text));
     expect(batch.bytes).toBe(batch.frames.byteLength);
