@@ -1,5 +1,6 @@
 /** What subscribers and viewers see, over real sockets (E1, E2, P1, P2). */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { formatPosition } from "../../protocol/http.ts";
 import { applyEvent, type Sandbox, type SandboxEvent } from "../../protocol/sandbox.ts";
 import type { FakeBrowserLink } from "../../src/browser/fake-link.ts";
 import type { PreviewFrame } from "../../src/sdk/api.ts";
@@ -127,6 +128,21 @@ describe("events", () => {
     const { url } = await stage();
     const answer = await fetch(`${url}/v1/sandboxes/s/events?since=1-999`);
     expect(await answer.json()).toMatchObject({ events: [], snapshot: { sandboxId: "s" } });
+  });
+
+  it("an event stream says at once that it is open, although nothing has happened since", async () => {
+    const { url, gateway } = await stage();
+    const { room, release } = await gateway.rooms.acquire("s");
+    onTestFinished(release);
+    const { epoch, seq } = await room.until(({ browser }) => browser?.status === "idle", 5_000);
+    const leave = new AbortController();
+    onTestFinished(() => leave.abort());
+    const response = await fetch(`${url}/v1/sandboxes/s/events?since=${formatPosition({ epoch, seq })}`, {
+      headers: { accept: "text/event-stream" },
+      signal: leave.signal,
+    });
+    const { value } = (await response.body?.getReader().read()) ?? {};
+    expect(new TextDecoder().decode(value)).toBe(": open\n\n");
   });
 
   it("presence: everybody sees who is here and who watches, and nobody who has left", async () => {
